@@ -1,0 +1,397 @@
+"""What a person may change, and what it costs: the specification, in raw units."""
+
+import dataclasses
+import json
+import math
+import numbers
+from collections.abc import Mapping
+
+from .._utils._errors import raise_problems
+
+#: Version of the JSON form written by :meth:`ActionSet.to_json`.
+JSON_VERSION = 1
+
+COSTS = ("l1", "l2", "mixed")
+COST_WEIGHTS = ("std", "mad", "range")
+
+
+@dataclasses.dataclass(frozen=True)
+class ActionSet:
+    """The actions open to a person, written by raw feature name and in raw units.
+
+    An action set knows no model and no data. An estimator binds it to both in ``fit``, where
+    bounds that are not given are taken from the training rows, and the cost scales are
+    computed. Every feature that is not mentioned may change, in both directions, within the
+    range (or the categories) of the training rows.
+
+    Parameters
+    ----------
+    immutable : sequence of str or int, default=()
+        Features that never change.
+    increase_only, decrease_only : sequence of str or int, default=()
+        Numeric features that move in one direction only.
+    bounds : mapping of feature to (lower, upper), default={}
+        Limits of a numeric feature *after* the action, in raw units; ``None`` leaves a side to
+        the training range. A person who is already outside the limits keeps the value.
+    step : mapping of feature to float, default={}
+        A numeric feature moves by whole multiples of its step: with ``step=1`` an integer
+        stays an integer. A feature without step is continuous.
+    allowed_values : mapping of feature to sequence, default={}
+        The only values, numbers or categories, that a feature may be changed to.
+    transitions : mapping of feature to {from: sequence of to}, default={}
+        For a categorical feature, the categories reachable from each category. A category
+        without an entry is not left.
+    max_changes : int, default=None
+        The largest number of features changed at once. A change of category is one change.
+    cost_weights : {"std", "mad", "range"} or mapping of feature to float, default="std"
+        Weight of a numeric feature per raw unit: one over its standard deviation, its median
+        absolute deviation (the standard deviation where that is 0), or its range, over the
+        training rows; a change of category weighs 1. A mapping gives weights itself, per raw
+        unit or per change of category; features that are not in it keep ``"std"``.
+    cost : {"l1", "l2", "mixed"}, default="l1"
+        Norm of the weighted changes: their sum, the root of the sum of their squares, or
+        ``mix * l2 + (1 - mix) * l1``.
+    mix : float, default=0.5
+        Share of the L2 norm in the ``"mixed"`` cost, in [0, 1].
+    groups : mapping of str to sequence of str or int, default={}
+        Columns that together are the one-hot code of one feature, for encoded input whose
+        column names do not tell. The mapping's keys are then features like any other.
+
+    Raises
+    ------
+    ValueError
+        Lists every contradiction: lower bound above upper, an immutable feature with bounds,
+        a direction or a step, a feature that may neither rise nor fall, a weight or step <= 0.
+
+    See Also
+    --------
+    skcfq.GreedySolver : Finds the cheapest action of a set.
+
+    References
+    ----------
+    .. [1] B. Ustun, A. Spangher, Y. Liu (2019). "Actionable Recourse in Linear
+       Classification". https://doi.org/10.1145/3287560.3287566
+
+    Examples
+    --------
+    >>> from skcfq import ActionSet
+    >>> actions = ActionSet(
+    ...     immutable=["age", "sex"],
+    ...     increase_only=["education-num"],
+    ...     bounds={"hours-per-week": (1, 60)},
+    ...     step={"hours-per-week": 1, "education-num": 1},
+    ...     max_changes=3,
+    ... )
+    >>> ActionSet.from_json(actions.to_json()) == actions
+    True
+    >>> ActionSet(bounds={"debt": (10, 0)}, immutable=["debt"])
+    Traceback (most recent call last):
+    ...
+    ValueError: ActionSet has 2 problems:
+      1. bounds['debt']=(10, 0): lower is above upper.
+      2. 'debt' is immutable and also in bounds: remove one of the two.
+    """
+
+    immutable: tuple = ()
+    increase_only: tuple = ()
+    decrease_only: tuple = ()
+    bounds: Mapping = dataclasses.field(default_factory=dict)
+    step: Mapping = dataclasses.field(default_factory=dict)
+    allowed_values: Mapping = dataclasses.field(default_factory=dict)
+    transitions: Mapping = dataclasses.field(default_factory=dict)
+    max_changes: int | None = None
+    cost_weights: str | Mapping = "std"
+    cost: str = "l1"
+    mix: float = 0.5
+    groups: Mapping = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        problems = []
+        for name in ("immutable", "increase_only", "decrease_only"):
+            value = getattr(self, name)
+            if isinstance(value, str) or not _is_sequence(value):
+                problems.append(f"{name}={value!r}: a sequence of feature names is needed.")
+                value = ()
+            self._set(name, tuple(value))
+        for name in ("bounds", "step", "allowed_values", "transitions", "groups"):
+            value = getattr(self, name)
+            if not isinstance(value, Mapping):
+                problems.append(f"{name}={value!r}: a mapping from feature to value is needed.")
+                value = {}
+            self._set(name, dict(value))
+        problems += self._normalise_values()
+        problems += self._contradictions()
+        raise_problems("ActionSet", problems)
+
+    def _set(self, name, value):
+        object.__setattr__(self, name, value)
+
+    def _normalise_values(self):
+        """Turn values into tuples and plain numbers; return the problems found."""
+        problems = []
+        bounds = {}
+        for feature, pair in self.bounds.items():
+            if not _is_sequence(pair) or len(pair) != 2 or not all(map(_is_limit, pair)):
+                problems.append(
+                    f"bounds[{feature!r}]={pair!r}: (lower, upper) is needed, each a number or None."
+                )
+                continue
+            lower, upper = (None if side is None else _plain(side) for side in pair)
+            bounds[feature] = (lower, upper)
+            if lower is not None and upper is not None and lower > upper:
+                problems.append(
+                    f"bounds[{feature!r}]=({lower!r}, {upper!r}): lower is above upper."
+                )
+        self._set("bounds", bounds)
+        self._set("step", {feature: _plain(size) for feature, size in self.step.items()})
+        problems += [
+            f"step[{feature!r}]={size!r}: a finite number > 0 is needed."
+            for feature, size in self.step.items()
+            if not _is_positive(size)
+        ]
+        for name in ("allowed_values", "groups"):
+            values = {}
+            for feature, items in getattr(self, name).items():
+                if isinstance(items, str) or not _is_sequence(items) or len(items) == 0:
+                    problems.append(
+                        f"{name}[{feature!r}]={items!r}: a sequence with at least one value is needed."
+                    )
+                    continue
+                values[feature] = tuple(map(_plain, items))
+            self._set(name, values)
+        transitions = {}
+        for feature, table in self.transitions.items():
+            if not isinstance(table, Mapping) or any(
+                isinstance(reach, str) or not _is_sequence(reach) for reach in table.values()
+            ):
+                problems.append(
+                    f"transitions[{feature!r}]={table!r}: a mapping from a category to a sequence of categories is needed."
+                )
+                continue
+            transitions[feature] = {
+                _plain(start): tuple(map(_plain, reach)) for start, reach in table.items()
+            }
+        self._set("transitions", transitions)
+        if isinstance(self.cost_weights, Mapping):
+            self._set(
+                "cost_weights", {feature: _plain(w) for feature, w in self.cost_weights.items()}
+            )
+            problems += [
+                f"cost_weights[{feature!r}]={weight!r}: a finite number > 0 is needed."
+                for feature, weight in self.cost_weights.items()
+                if not _is_positive(weight)
+            ]
+        elif self.cost_weights not in COST_WEIGHTS:
+            problems.append(
+                f"cost_weights={self.cost_weights!r}: one of {COST_WEIGHTS} or a mapping is needed."
+            )
+        if self.cost not in COSTS:
+            problems.append(f"cost={self.cost!r}: one of {COSTS} is needed.")
+        if not (_is_number(self.mix) and 0 <= self.mix <= 1):
+            problems.append(f"mix={self.mix!r}: a number in [0, 1] is needed.")
+        if self.max_changes is not None and not (
+            isinstance(self.max_changes, numbers.Integral)
+            and not isinstance(self.max_changes, bool)
+            and self.max_changes >= 1
+        ):
+            problems.append(f"max_changes={self.max_changes!r}: an integer >= 1 or None is needed.")
+        return problems
+
+    def _contradictions(self):
+        """Problems between fields, in a stable order."""
+        problems = []
+        mentions = {
+            "increase_only": self.increase_only,
+            "decrease_only": self.decrease_only,
+            "bounds": self.bounds,
+            "step": self.step,
+            "allowed_values": self.allowed_values,
+            "transitions": self.transitions,
+        }
+        for feature in self.immutable:
+            places = [name for name, features in mentions.items() if feature in features]
+            if places:
+                problems.append(
+                    f"{feature!r} is immutable and also in {', '.join(places)}: remove one of the two."
+                )
+        for feature in self.increase_only:
+            if feature in self.decrease_only:
+                problems.append(
+                    f"{feature!r} is in increase_only and in decrease_only: make it immutable instead."
+                )
+        for feature in self.transitions:
+            places = [
+                n for n, features in mentions.items() if n != "transitions" and feature in features
+            ]
+            if places:
+                problems.append(
+                    f"{feature!r} has transitions, which are for categories, and is also in "
+                    f"{', '.join(places)}: keep one of the two."
+                )
+        for feature in self.allowed_values:
+            if feature in self.step:
+                problems.append(f"{feature!r} has allowed_values and a step: keep one of the two.")
+        owner = {}
+        for group, columns in self.groups.items():
+            for column in columns:
+                if column in owner:
+                    problems.append(
+                        f"column {column!r} is in the groups {owner[column]!r} and {group!r}."
+                    )
+                owner[column] = group
+        return problems
+
+    @property
+    def mentioned(self):
+        """Every feature that some field names, in order of first mention."""
+        fields = [
+            self.immutable, self.increase_only, self.decrease_only, self.bounds, self.step,
+            self.allowed_values, self.transitions,
+        ]  # fmt: skip
+        if isinstance(self.cost_weights, Mapping):
+            fields.append(self.cost_weights)
+        return tuple(dict.fromkeys(feature for field in fields for feature in field))
+
+    def to_dict(self):
+        """The fields that differ from their defaults, as plain values with a version."""
+        record = {"version": JSON_VERSION}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            default = (
+                field.default
+                if field.default is not dataclasses.MISSING
+                else field.default_factory()
+            )
+            if value != default:
+                record[field.name] = value
+        return record
+
+    def to_json(self, indent=None):
+        """Write the action set as JSON.
+
+        Mappings become lists of pairs, so that integer feature names and categories keep
+        their type.
+
+        Parameters
+        ----------
+        indent : int, default=None
+            Passed to :func:`json.dumps`.
+
+        Returns
+        -------
+        str
+        """
+        return json.dumps(
+            {k: _to_pairs(v) for k, v in self.to_dict().items()}, indent=indent, allow_nan=False
+        )
+
+    @classmethod
+    def from_json(cls, text):
+        """Read what :meth:`to_json` wrote.
+
+        Parameters
+        ----------
+        text : str or bytes
+
+        Returns
+        -------
+        ActionSet
+
+        Raises
+        ------
+        ValueError
+            If the text is not JSON, has an unknown field or version, or contradicts itself.
+        """
+        try:
+            record = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"ActionSet: the text is not JSON ({error}).") from error
+        if not isinstance(record, dict):
+            raise ValueError(f"ActionSet: a JSON object is needed, got {type(record).__name__}.")
+        version = record.pop("version", None)
+        names = {field.name for field in dataclasses.fields(cls)}
+        problems = [
+            f"unknown field {name!r}; known fields: {', '.join(sorted(names))}."
+            for name in record
+            if name not in names
+        ]
+        if version != JSON_VERSION:
+            problems.insert(
+                0, f"version {version!r} is not {JSON_VERSION}, the version that this skcfq reads."
+            )
+        raise_problems("ActionSet", problems)
+        mappings = ("bounds", "step", "allowed_values", "transitions", "groups", "cost_weights")
+        try:
+            fields = {k: _from_pairs(v) if k in mappings else v for k, v in record.items()}
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"ActionSet: mappings are written as lists of [key, value] pairs ({error})."
+            ) from error
+        return cls(**fields)
+
+
+def rising_transitions(ordered):
+    """Transitions that only go up an ordered list of categories.
+
+    Parameters
+    ----------
+    ordered : sequence
+        The categories, lowest first.
+
+    Returns
+    -------
+    dict
+        For ``ActionSet(transitions={feature: ...})``.
+
+    Examples
+    --------
+    >>> rising_transitions(["school", "college", "master"])
+    {'school': ('college', 'master'), 'college': ('master',), 'master': ()}
+    """
+    ordered = tuple(ordered)
+    return {start: ordered[i + 1 :] for i, start in enumerate(ordered)}
+
+
+def _is_sequence(value):
+    return (
+        hasattr(value, "__len__")
+        and hasattr(value, "__iter__")
+        and not isinstance(value, (str, bytes, Mapping))
+    )
+
+
+def _is_number(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_limit(value):
+    return value is None or _is_number(value)
+
+
+def _is_positive(value):
+    return _is_number(value) and value > 0
+
+
+def _plain(value):
+    """NumPy scalars as Python values."""
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
+
+
+def _to_pairs(value):
+    if isinstance(value, Mapping):
+        return [[key, _to_pairs(item)] for key, item in value.items()]
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _from_pairs(value):
+    """Undo `_to_pairs`: a list of [key, value] pairs is a mapping; transitions nest one level."""
+    if isinstance(value, str):
+        return value
+    return {key: _inner(item) for key, item in value}
+
+
+def _inner(item):
+    nested = isinstance(item, list) and all(
+        isinstance(p, list) and len(p) == 2 and isinstance(p[1], list) for p in item
+    )
+    return dict(map(tuple, item)) if nested and item else item

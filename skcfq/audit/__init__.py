@@ -1,0 +1,1 @@
+"""Any two fitted classifiers, compared by the advice that they give."""

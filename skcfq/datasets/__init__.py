@@ -1,0 +1,1 @@
+"""Loaders with their action sets, and a generator with known recourse."""

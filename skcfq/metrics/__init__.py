@@ -1,0 +1,1 @@
+"""What quantization did to recourse: figures with counts and intervals."""

@@ -1,0 +1,1 @@
+"""Fake-quantized layers, bit policies and exact budget allocation. Knows no recourse."""

@@ -1,0 +1,1 @@
+"""The cheapest action that gets the target. Knows a logit function and actions, no quantizer."""

@@ -1,0 +1,1 @@
+"""Losses, teacher recourse and the one training loop: joins recourse and quantization."""
