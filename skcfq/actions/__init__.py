@@ -1,5 +1,16 @@
 """What a person may change, and what it costs. Knows no model."""
 
 from ._action_set import ActionSet, rising_transitions
+from ._encoding import Encoding, auto_preprocessor
+from ._space import ActionRows, ActionSpace, bind_actions, combine_cost
 
-__all__ = ["ActionSet", "rising_transitions"]
+__all__ = [
+    "ActionRows",
+    "ActionSet",
+    "ActionSpace",
+    "Encoding",
+    "auto_preprocessor",
+    "bind_actions",
+    "combine_cost",
+    "rising_transitions",
+]

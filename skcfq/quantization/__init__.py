@@ -1,1 +1,51 @@
 """Fake-quantized layers, bit policies and exact budget allocation. Knows no recourse."""
+
+from ._allocation import allocate_bits
+from ._bits import TERNARY_BITS, activation_levels, canonical_bits, levels
+from ._calibration import calibrate_clips, mse_step
+from ._float import linear_layers, mlp
+from ._functional import (
+    dequantize,
+    lsq_grad_scale,
+    lsq_quantize,
+    pact_quantize,
+    quantize_codes,
+    round_ste,
+)
+from ._modules import QuantLinear, QuantMLP, QuantReLU, build_quantized
+from ._policy import (
+    apply_allocation,
+    average_bits,
+    bit_cost,
+    bit_preferences,
+    expected_average_bits,
+    quant_layers,
+)
+
+__all__ = [
+    "TERNARY_BITS",
+    "QuantLinear",
+    "QuantMLP",
+    "QuantReLU",
+    "activation_levels",
+    "allocate_bits",
+    "apply_allocation",
+    "average_bits",
+    "bit_cost",
+    "bit_preferences",
+    "build_quantized",
+    "calibrate_clips",
+    "canonical_bits",
+    "dequantize",
+    "expected_average_bits",
+    "levels",
+    "linear_layers",
+    "lsq_grad_scale",
+    "lsq_quantize",
+    "mlp",
+    "mse_step",
+    "pact_quantize",
+    "quant_layers",
+    "quantize_codes",
+    "round_ste",
+]

@@ -1,0 +1,214 @@
+"""Widths of all layers under a hard bit budget: an exact multiple-choice knapsack.
+
+All arithmetic is on whole numbers (every float is a whole multiple of a power of two), so a
+budget is kept to the last bit, a tie is a tie, and the answer is the same on every machine.
+"""
+
+import bisect
+import math
+import operator
+from fractions import Fraction
+
+import numpy as np
+
+from .._utils._errors import raise_problems
+from ._bits import canonical_widths
+
+
+def allocate_bits(values, sizes, bits, budget):
+    """Choose one width per layer: the most valuable allocation within the bit budget.
+
+    Maximises ``sum_l values[l, b_l]`` subject to ``sum_l sizes[l] * bits[b_l] <= budget * sum(sizes)``,
+    exactly. Of equally valuable allocations, the one with the widest first layer is taken, then
+    the widest second, and so on: no layer could be wider at the same value.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_layers, n_widths)
+        Worth of each width in each layer, e.g. :func:`bit_preferences`, or a negative
+        sensitivity. Finite.
+    sizes : sequence of int of shape (n_layers,)
+        Weights of each layer, > 0.
+    bits : sequence of width of shape (n_widths,)
+        Width of each column, distinct, see :func:`canonical_bits`; ternary counts as ``log2(3)``.
+    budget : float
+        Largest average of bits per weight.
+
+    Returns
+    -------
+    tuple of int or float
+        Width of each layer, in canonical form.
+
+    Raises
+    ------
+    ValueError
+        If the budget is below the narrowest width, or the arguments do not fit each other.
+
+    Notes
+    -----
+    Dynamic programming over layers that keeps only undominated pairs of bits and value, less
+    those that the linear relaxation of the remaining layers cannot bring up to a known
+    allocation. Time is in ``O(n_layers * n_widths * n_pairs)``. The number of pairs is exponential
+    in the worst case, and hundreds for tens of layers in practice.
+
+    References
+    ----------
+    .. [1] H. Kellerer, U. Pferschy, D. Pisinger (2004). "Knapsack Problems", chapter 11.
+       https://doi.org/10.1007/978-3-540-24777-7
+
+    Examples
+    --------
+    >>> allocate_bits([[0, 1, 2], [0, 5, 6]], sizes=[100, 100], bits=(2, 4, 8), budget=4)
+    (4, 4)
+    >>> allocate_bits([[0, 1, 2], [0, 5, 6]], sizes=[100, 100], bits=(2, 4, 8), budget=1)
+    Traceback (most recent call last):
+    ...
+    ValueError: bit_budget=1: below the narrowest width, 2 bits. Allowed: at least 2, or add a narrower width to bits.
+    """
+    widths = canonical_widths(bits)
+    values, sizes = _checked(values, sizes, widths)
+    narrowest = min(widths)
+    if not budget >= narrowest:
+        raise ValueError(
+            f"bit_budget={budget!r}: below the narrowest width, {narrowest:.16g} bits. "
+            f"Allowed: at least {narrowest:.16g}, or add a narrower width to bits."
+        )
+    order = sorted(range(len(widths)), key=widths.__getitem__)
+    costs, capacity = _whole_costs(sizes, [widths[k] for k in order], budget)
+    losses = _whole_losses([[row[k] for k in order] for row in values])
+    choices = _solve(costs, losses, capacity)
+    return tuple(widths[order[choice]] for choice in choices)
+
+
+def _checked(values, sizes, widths):
+    values = np.asarray(values, dtype=np.float64)
+    sizes = [operator.index(size) for size in sizes]
+    problems = []
+    if values.shape != (len(sizes), len(widths)):
+        problems.append(
+            f"values has shape {values.shape}: {(len(sizes), len(widths))}, one row per layer and "
+            "one column per width, is needed."
+        )
+    if not np.isfinite(values).all():
+        problems.append("values holds NaN or infinity: finite numbers are needed.")
+    if not sizes or min(sizes) < 1:
+        problems.append(f"sizes={sizes!r}: at least one layer, of at least one weight, is needed.")
+    raise_problems("allocate_bits", problems)
+    return values.tolist(), sizes
+
+
+def _whole_costs(sizes, widths, budget):
+    """Bits above the narrowest width, of each layer and width, and how many the budget allows.
+
+    Both in the largest unit in which all costs are whole.
+    """
+    narrowest = Fraction(widths[0])
+    extra = [Fraction(width) - narrowest for width in widths]
+    unit = math.lcm(*(part.denominator for part in extra))
+    costs = [[size * int(part * unit) for part in extra] for size in sizes]
+    room = (Fraction(min(budget, widths[-1])) - narrowest) * sum(sizes) * unit
+    divisor = math.gcd(*(cost for row in costs for cost in row)) or 1
+    return [[cost // divisor for cost in row] for row in costs], math.floor(room / divisor)
+
+
+def _whole_losses(values):
+    """Value below the best of each layer, as whole multiples of one power of two."""
+    rows = [[Fraction(value) for value in row] for row in values]
+    unit = math.lcm(*(value.denominator for row in rows for value in row))
+    return [[int((max(row) - value) * unit) for value in row] for row in rows]
+
+
+def _solve(costs, losses, capacity):
+    """Index per layer of least total loss, with total cost at most `capacity`.
+
+    The first cost of each layer is 0 and costs rise.
+    """
+    n_layers = len(costs)
+    segments = _hull_segments(costs, losses)
+    incumbent = _greedy_loss(losses, segments, capacity)
+    # frontiers[l]: undominated (cost, loss) of layers l and later; cost rises and loss falls.
+    frontiers = [[] for _ in range(n_layers)] + [[(0, 0)]]
+    for layer in reversed(range(n_layers)):
+        options = list(zip(costs[layer], losses[layer], strict=True))
+        states = sorted(
+            (cost + more, loss + lost)
+            for more, lost in options
+            for cost, loss in frontiers[layer + 1]
+            if cost + more <= capacity
+        )
+        hopeless = _bound(
+            losses[:layer], [s for s in segments if s[0] < layer], capacity, incumbent
+        )
+        frontier, least = frontiers[layer], math.inf
+        for cost, loss in states:
+            if loss < least:
+                least = loss
+                if not hopeless(cost, loss):
+                    frontier.append((cost, loss))
+    return _trace(costs, losses, frontiers, capacity)
+
+
+def _trace(costs, losses, frontiers, capacity):
+    """The optimal choices, the widest first layer before the widest second."""
+    target = frontiers[0][-1][1]
+    choices = []
+    for row_costs, row_losses, later in zip(costs, losses, frontiers[1:], strict=True):
+        for choice in reversed(range(len(row_costs))):
+            room, allowed = capacity - row_costs[choice], target - row_losses[choice]
+            fitting = bisect.bisect_right(later, room, key=operator.itemgetter(0))
+            if fitting and later[fitting - 1][1] <= allowed:
+                break
+        choices.append(choice)
+        capacity, target = room, allowed
+    return choices
+
+
+def _hull_segments(costs, losses):
+    """Edges of each layer's lower convex hull, (layer, cost, loss saved), the best rate first."""
+    segments = []
+    for layer, points in enumerate(zip(costs, losses, strict=True)):
+        hull = []
+        for cost, loss in zip(*points, strict=True):
+            if hull and loss >= hull[-1][1]:
+                continue
+            while len(hull) > 1 and _rate(hull[-2], hull[-1]) <= _rate(hull[-1], (cost, loss)):
+                hull.pop()
+            hull.append((cost, loss))
+        segments += [
+            (layer, b[0] - a[0], a[1] - b[1]) for a, b in zip(hull[:-1], hull[1:], strict=True)
+        ]
+    return sorted(segments, key=lambda segment: Fraction(segment[2], segment[1]), reverse=True)
+
+
+def _rate(a, b):
+    return Fraction(a[1] - b[1], b[0] - a[0])
+
+
+def _greedy_loss(losses, segments, capacity):
+    """Loss of a good allocation: take hull edges by their rate while they fit."""
+    loss, full = sum(row[0] for row in losses), set()
+    for layer, cost, saved in segments:
+        if layer in full or cost > capacity:
+            full.add(layer)
+        else:
+            capacity, loss = capacity - cost, loss - saved
+    return loss
+
+
+def _bound(losses, segments, capacity, incumbent):
+    """A test of (cost, loss): can earlier layers, even in fractions, not bring it to `incumbent`?"""
+    spent, left = [0], [sum(row[0] for row in losses)]
+    for _, cost, saved in segments:
+        spent.append(spent[-1] + cost)
+        left.append(left[-1] - saved)
+
+    def hopeless(cost, loss):
+        room = capacity - cost
+        index = bisect.bisect_right(spent, room) - 1
+        excess = loss + left[index] - incumbent
+        if index == len(segments):
+            return excess > 0
+        _, segment_cost, saved = segments[index]
+        return excess * segment_cost > (room - spent[index]) * saved
+
+    return hopeless

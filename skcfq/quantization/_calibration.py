@@ -1,0 +1,105 @@
+"""Steps and clips to start from: measured on weights and activations, before any training."""
+
+import math
+
+import numpy as np
+import torch
+
+from ._bits import TERNARY_BITS, canonical_bits, levels
+from ._float import linear_layers
+from ._functional import dequantize, quantize_codes
+
+# Steps tried, as shares of the smallest step that clips nothing. That one comes first: of
+# equally good steps the first is kept.
+GRID = (1.0, *(share / 100 for share in range(1, 121) if share != 100))
+
+
+@torch.no_grad()
+def mse_step(weight, bits, per_channel=True):
+    """The step, on a grid, that quantizes a weight with the least squared error.
+
+    The grid holds 1 to 120 % of the smallest step that clips nothing; for ternary weights also
+    the mean magnitude, as in BitNet b1.58. A channel of zeros takes the range of the whole weight.
+
+    Parameters
+    ----------
+    weight : torch.Tensor of shape (out, in)
+        Finite values.
+    bits : width
+        See :func:`canonical_bits`.
+    per_channel : bool, default=True
+        One step per row of `weight`; otherwise one for all.
+
+    Returns
+    -------
+    torch.Tensor of shape (out, 1) or (1, 1)
+        Positive, in the type of `weight`.
+
+    References
+    ----------
+    .. [1] S. Ma et al. (2024). "The Era of 1-bit LLMs: All Large Language Models are in 1.58
+       Bits". arXiv:2402.17764
+
+    Examples
+    --------
+    >>> import torch
+    >>> weight = torch.tensor([[-1.0, 0.0, 0.5], [-4.0, 2.0, 0.1]])
+    >>> mse_step(weight, 2)
+    tensor([[0.5000],
+            [2.0000]])
+    """
+    q_min, q_max = levels(bits)
+    rows = weight if per_channel else weight.reshape(1, -1)
+    # The smallest step that clips nothing, shape (out or 1, 1).
+    whole = torch.maximum(rows.amax(1, keepdim=True) / q_max, rows.amin(1, keepdim=True) / q_min)
+    spare = weight.abs().max() / q_max
+    whole = torch.where(whole > 0, whole, torch.where(spare > 0, spare, torch.ones_like(spare)))
+    steps = [whole * share for share in GRID]
+    if canonical_bits(bits) == TERNARY_BITS:
+        steps.append(rows.abs().mean(1, keepdim=True))
+    best_step, best_error = whole, torch.full_like(whole, math.inf)
+    for step in steps:
+        step = step.clamp_min(torch.finfo(weight.dtype).tiny)
+        quantized = dequantize(quantize_codes(rows, step, q_min, q_max), step)
+        error = quantized.sub_(rows).square_().sum(1, keepdim=True)
+        best_step = torch.where(error < best_error, step, best_step)
+        best_error = torch.minimum(error, best_error)
+    return best_step
+
+
+@torch.no_grad()
+def calibrate_clips(float_mlp, x, quantile=0.999):
+    """Clips for the activations of a float network: a high quantile of each hidden layer.
+
+    Parameters
+    ----------
+    float_mlp : torch.nn.Module
+        Linear-ReLU-...-Linear, see :func:`mlp`.
+    x : torch.Tensor of shape (n_samples, n_inputs)
+        Rows to measure on.
+    quantile : float, default=0.999
+        In (0, 1]. Taken over all activations of a layer; where it is 0, the largest activation
+        is the clip, and 1.0 where all are 0.
+
+    Returns
+    -------
+    list of float
+        One per hidden layer, > 0.
+
+    Examples
+    --------
+    >>> import torch
+    >>> _ = torch.manual_seed(0)
+    >>> clips = calibrate_clips(mlp_of_two := torch.nn.Sequential(
+    ...     torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2)), torch.randn(50, 3))
+    >>> len(clips), clips[0] > 0
+    (1, True)
+    """
+    if not 0 < quantile <= 1:
+        raise ValueError(f"quantile={quantile!r}: must lie in (0, 1].")
+    clips = []
+    for layer in linear_layers(float_mlp)[:-1]:
+        x = layer(x).relu_()  # (n_samples, n_hidden)
+        clip = float(np.quantile(x.cpu().numpy(), quantile))
+        clips.append(clip or float(x.max()) or 1.0)
+    return clips

@@ -1,0 +1,139 @@
+"""What every solver shares: batches in, results re-checked in raw units out."""
+
+import abc
+
+import joblib
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+
+from ._problem import Problem, target_margin
+from ._result import RecourseResult
+from ._threads import one_thread
+
+#: Logit margin that a solver reaches, so that float32 rounding does not undo a success.
+MARGIN = 2e-5
+
+
+class BaseSolver(BaseEstimator, abc.ABC):
+    """Common part of the solvers: batching, threads and the check in raw units."""
+
+    @abc.abstractmethod
+    def _search(self, margin, problem):
+        """Search for everybody in `problem`, none of whom has the target.
+
+        Parameters
+        ----------
+        margin : callable
+            ``margin(z, target)`` of encoded rows (n, d): target logit minus the strongest
+            other, shape (n,). Differentiable in ``z``.
+        problem : Problem
+
+        Returns
+        -------
+        u, choice : tensors
+            The cheapest valid state found, see `_problem`; anything where there is none.
+        """
+
+    def solve(self, logits, X, target, actions, *, predict=None):
+        """Find cheap actions that get the target.
+
+        Parameters
+        ----------
+        logits : callable
+            Encoded rows, a float32 tensor of shape (n, n_columns), to logits (n, n_classes).
+        X : DataFrame of shape (n_samples, n_raw_features)
+            People, in raw units.
+        target : int or array of int, shape (n_samples,)
+            Index of the wanted class, for all or for each.
+        actions : ActionSpace
+            What they may do, bound to the encoding of the model.
+        predict : callable, default=None
+            Raw frame to class indices, shape (n,): the decision that a success is checked
+            against. ``None`` encodes and takes the largest logit.
+
+        Returns
+        -------
+        RecourseResult
+            A success is valid in raw units, after rounding to steps, by `predict`.
+        """
+        n = len(X)
+        target = np.broadcast_to(np.asarray(target, dtype=np.int64), (n,))
+        encoded = actions.encoding.encode(X).astype(np.float32)
+        decide = predict or (
+            lambda frame: _decide(logits, actions.encoding.encode(frame), self.batch_size)
+        )
+        needed = (
+            _decide(logits, encoded, self.batch_size) if predict is None else decide(X)
+        ) != target
+        rows = actions.rows(X)
+        delta = np.zeros((n, len(actions.numeric.feature)))
+        choice = np.full((n, len(actions.discrete)), -1, dtype=np.int64)
+        who = np.flatnonzero(needed)
+
+        def search(part):
+            with one_thread():
+                x = torch.from_numpy(encoded[part])
+                problem = Problem(actions, _take(rows, part), x, torch.from_numpy(target[part]))
+                u, chosen = self._search(lambda z, t: target_margin(logits(z), t), problem)
+                return part, problem.raw_delta(u), chosen.numpy()
+
+        parts = [who[i : i + self.batch_size] for i in range(0, len(who), self.batch_size)]
+        for part, found_delta, found_choice in joblib.Parallel(
+            prefer="threads", n_jobs=_workers(parts)
+        )(joblib.delayed(search)(part) for part in parts):
+            delta[part], choice[part] = found_delta, found_choice
+        return _verified(X, encoded, target, needed, actions, rows, delta, choice, decide)
+
+
+def _workers(parts):
+    return max(1, min(len(parts), joblib.effective_n_jobs(-1)))
+
+
+def _take(rows, index):
+    return type(rows)(**{name: value[index] for name, value in vars(rows).items()})
+
+
+def _decide(logits, encoded, batch_size):
+    """Class indices of encoded rows, computed in the same batches as ``predict``."""
+    encoded = torch.from_numpy(np.ascontiguousarray(encoded, dtype=np.float32))
+    with torch.no_grad(), one_thread():
+        parts = [logits(part).argmax(dim=1) for part in encoded.split(batch_size)]
+    return torch.cat(parts).numpy() if parts else np.zeros(0, dtype=np.int64)
+
+
+def _verified(X, encoded, target, needed, actions, rows, delta, choice, decide):
+    """Results in raw units; what does not hold there is tried once a little further out."""
+    moved = needed & ((delta != 0).any(axis=1) | (choice >= 0).any(axis=1))
+    counterfactual = actions.apply(X, rows, delta, choice)
+    success = ~needed
+    success[moved] = decide(counterfactual.iloc[moved]) == target[moved]
+    short = np.flatnonzero(moved & ~success)
+    if len(short):
+        continuous = actions.numeric.step == 0
+        further = np.where(continuous, delta[short] * (1 + 1e-3), delta[short])
+        further = np.clip(further, rows.low[short], rows.high[short])
+        again = actions.apply(X.iloc[short], _take(rows, short), further, choice[short])
+        held = decide(again) == target[short]
+        delta[short[held]] = further[held]
+        success[short[held]] = True
+        counterfactual = actions.apply(X, rows, delta, choice)
+    delta[~success], choice[~success] = 0.0, -1
+    if (~success).any():
+        counterfactual = actions.apply(X, rows, delta, choice)
+    after = encoded.copy()
+    changed = success & needed
+    if changed.any():
+        after[changed] = actions.encoding.encode(counterfactual.iloc[changed])
+    status = np.where(~needed, "not needed", np.where(success, "found", "not found"))
+    return RecourseResult(
+        counterfactual=counterfactual,
+        cost=np.where(success, actions.cost(rows, delta, choice), np.nan),
+        success=success,
+        needed=needed,
+        status=status,
+        support=actions.support(delta, choice),
+        delta=after - encoded,
+        encoded=after,
+        feature_names=actions.feature_names,
+    )

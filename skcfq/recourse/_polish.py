@@ -1,0 +1,187 @@
+"""Undo what an action does not need."""
+
+import torch
+
+from ._base import MARGIN
+
+
+@torch.no_grad()
+def shrink(margin, problem, u, choice, n_iter=7):
+    """Drop, then shorten every change as far as the margin allows.
+
+    The change that bought least margin per unit of cost goes first. States that do not reach
+    the margin are returned as they came.
+
+    Parameters
+    ----------
+    margin : callable
+    problem : Problem
+    u, choice : tensors
+        States, see `_problem`.
+    n_iter : int, default=7
+        Evaluations of the line search for each numeric change.
+
+    Returns
+    -------
+    u, choice : tensors
+    """
+    u, choice = u.clone(), choice.clone()
+    value = margin(problem.encode(u, choice), problem.target)
+    who = ((value >= MARGIN) & (problem.n_changes(u, choice) > 0)).nonzero().squeeze(1)
+    if not len(who):
+        return u, choice
+    part = problem.select(who)
+    at_u, at_choice, value = u[who], choice[who], value[who]
+    m = at_u.shape[1]
+    change = part.change(at_u, at_choice)  # (n, m + q)
+    changed = change > 0
+    most = int(changed.sum(1).max())
+    # What each change is worth: the margin lost without it, per unit of cost.
+    worth = torch.full_like(change, torch.inf)
+    without = torch.full_like(change, -torch.inf)
+    for j in changed.any(0).nonzero().squeeze(1).tolist():
+        rows = changed[:, j].nonzero().squeeze(1)
+        try_u, try_choice = _without(at_u[rows], at_choice[rows], j, m)
+        sub = part.select(rows)
+        left = margin(sub.encode(try_u, try_choice), sub.target)
+        without[rows, j] = left
+        worth[rows, j] = (value[rows] - left) / change[rows, j]
+    order = worth.argsort(dim=1, stable=True)
+    for slot in range(most):
+        feature = order[:, slot]
+        rows = changed.gather(1, feature[:, None]).squeeze(1).nonzero().squeeze(1)
+        if not len(rows):
+            continue
+        if slot == 0:
+            left = without[rows, feature[rows]]
+        else:
+            try_u, try_choice = _without_each(at_u[rows], at_choice[rows], feature[rows], m)
+            sub = part.select(rows)
+            left = margin(sub.encode(try_u, try_choice), sub.target)
+        free = left >= MARGIN
+        gone = rows[free]
+        at_u[gone], at_choice[gone] = _without_each(at_u[gone], at_choice[gone], feature[gone], m)
+        rows, left = rows[~free], left[~free]
+        lines = feature[rows] < m
+        rows, left = rows[lines], left[lines]
+        if len(rows):
+            _shorten(margin, part, at_u, at_choice, rows, feature[rows], left, n_iter)
+    u[who], choice[who] = at_u, at_choice
+    return u, choice
+
+
+def _without(u, choice, j, m):
+    """The states without the change of feature ``j``."""
+    u, choice = u.clone(), choice.clone()
+    if j < m:
+        u[:, j] = 0.0
+    else:
+        choice[:, j - m] = -1
+    return u, choice
+
+
+def _without_each(u, choice, feature, m):
+    """The states without the change of a feature of each row."""
+    u, choice = u.clone(), choice.clone()
+    lines = (feature < m).nonzero().squeeze(1)
+    u[lines, feature[lines]] = 0.0
+    picks = (feature >= m).nonzero().squeeze(1)
+    choice[picks, feature[picks] - m] = -1
+    return u, choice
+
+
+def _shorten(margin, problem, u, choice, rows, feature, below, n_iter):
+    """Shortest numeric change that keeps the margin, by the Illinois form of regula falsi.
+
+    Between 0, where the margin is `below` (short), and the present length, where it holds. On
+    a step function it falls back to halving, since only values on either side are compared.
+    """
+    full = u[rows, feature]
+    unit = problem.unit[feature]
+    lo, hi = torch.zeros_like(full), full.clone()
+    sub = problem.select(rows)
+    at = margin(sub.encode(u[rows], choice[rows]), sub.target) - MARGIN
+    below = below - MARGIN
+    side = torch.zeros_like(full)
+    open_ = torch.arange(len(rows))
+    for i in range(n_iter):
+        width = hi[open_] - lo[open_]
+        share = -below[open_] / (at[open_] - below[open_]).clamp(min=1e-12)
+        # A little past the predicted root, so that both ends close in.
+        share = (share + 1e-3).clamp(0.01, 0.99) if i % 3 != 2 else torch.full_like(share, 0.5)
+        middle = lo[open_] + width * share
+        grid = unit[open_] > 0
+        step = torch.where(grid, unit[open_], torch.ones_like(middle))
+        middle = torch.where(grid, torch.trunc(middle / step * (1 + 1e-6)) * step, middle)
+        live = (width.abs() > 1e-4 * full[open_].abs()) & (middle != hi[open_])
+        # On a grid: the candidate may fall on the lower end; one step further is the last try.
+        stuck = live & ((middle - lo[open_]).abs() < 1e-9)
+        middle = torch.where(stuck & grid, lo[open_] + step * torch.sign(full[open_]), middle)
+        live &= (middle - hi[open_]).abs() > 1e-9
+        live &= (middle - lo[open_]).abs() > 1e-9
+        open_, middle = open_[live], middle[live]
+        if not len(open_):
+            break
+        sub = problem.select(rows[open_])
+        try_u = u[rows[open_]]
+        try_u[torch.arange(len(open_)), feature[open_]] = middle
+        value = margin(sub.encode(try_u, choice[rows[open_]]), sub.target) - MARGIN
+        holds = value >= 0
+        up, down = open_[holds], open_[~holds]
+        hi[up], at[up] = middle[holds], value[holds]
+        below[up] = torch.where(side[up] > 0, below[up] / 2, below[up])
+        lo[down], below[down] = middle[~holds], value[~holds]
+        at[down] = torch.where(side[down] < 0, at[down] / 2, at[down])
+        side[up], side[down] = 1.0, -1.0
+    u[rows, feature] = hi
+
+
+@torch.no_grad()
+def descend_l2(margin, problem, u, choice, n_rounds=6):
+    """Lower the Euclidean cost of valid states along the boundary.
+
+    On an affine margin with slope ``s`` per weighted change, the cheapest L2 action within a
+    set of features is proportional to ``s``. Each round turns the numeric change towards the
+    slopes at the present point, within limits, scales it to the margin and keeps it if it is
+    cheaper. Features with steps keep their whole steps.
+    """
+    u, choice = u.clone(), choice.clone()
+    if not len(u):
+        return u, choice
+    cost = problem.cost(u, choice)
+    for _ in range(n_rounds):
+        z = problem.encode(u, choice).requires_grad_()
+        with torch.enable_grad():
+            (gradient,) = torch.autograd.grad(margin(z, problem.target).sum(), z)
+        slope = gradient[:, problem.columns] * problem.rate
+        slope = slope.masked_fill((problem.unit > 0) & (u == 0), 0.0)
+        slope = torch.where(slope > 0, slope * (problem.high > 0), slope * (problem.low < 0))
+        free = problem.max_changes - (choice >= 0).sum(1)
+        rank = slope.abs().argsort(dim=1, descending=True).argsort(dim=1)
+        aim = slope * (rank < free[:, None])
+        for mixed in (
+            aim,
+            0.5 * aim
+            + 0.5 * u * aim.norm(dim=1, keepdim=True) / u.norm(dim=1, keepdim=True).clamp(min=1e-9),
+        ):
+            mixed, _ = problem.project(mixed * 1e-9, choice)
+            direction = mixed / mixed.norm(dim=1, keepdim=True).clamp(min=1e-30)
+            reach = cost.clone()
+            lo, hi = torch.zeros_like(reach), reach
+            best_u = u.clone()
+            for _ in range(12):
+                middle = (lo + hi) / 2 if _ else hi
+                try_u = problem.snap(direction * middle[:, None])
+                holds = margin(problem.encode(try_u, choice), problem.target) >= MARGIN
+                hi = torch.where(holds, middle, hi)
+                lo = torch.where(holds, lo, middle)
+                new_cost = problem.cost(try_u, choice)
+                better = (
+                    holds
+                    & (new_cost < cost)
+                    & (problem.n_changes(try_u, choice) <= problem.max_changes)
+                )
+                best_u = torch.where(better[:, None], try_u, best_u)
+                cost = torch.where(better, new_cost, cost)
+            u = best_u
+    return u, choice

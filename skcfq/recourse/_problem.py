@@ -1,0 +1,136 @@
+"""A batch of people and their actions as tensors, in units of cost.
+
+A state is a pair ``(u, choice)``: ``u`` of shape (n, m) holds the weighted change of every
+numeric feature (so the L1 cost is its absolute sum), ``choice`` of shape (n, q) the index of
+the picked value of every discrete feature among all M values, or -1 for no change.
+"""
+
+import numpy as np
+import torch
+
+from ..actions import combine_cost
+
+
+class Problem:
+    """Limits, prices and encoded moves of ``n`` people.
+
+    Parameters
+    ----------
+    space : ActionSpace
+    rows : ActionRows
+        Of the same people as `x`.
+    x : tensor of shape (n, d)
+        Encoded rows.
+    target : tensor of int64, shape (n,)
+        Wanted class of each person.
+    """
+
+    def __init__(self, space, rows, x, target):
+        def as_tensor(a):
+            return torch.as_tensor(np.ascontiguousarray(a), dtype=x.dtype, device=x.device)
+
+        moves = space.numeric
+        self.space, self.x, self.target = space, x, target
+        self.columns = torch.as_tensor(moves.column, device=x.device)  # (m,)
+        self.rate = as_tensor(moves.scale / moves.weight)  # encoded units per unit of cost, (m,)
+        self.low = as_tensor(rows.low * moves.weight)  # (n, m), <= 0
+        self.high = as_tensor(rows.high * moves.weight)  # (n, m), >= 0
+        self.unit = as_tensor(moves.step * moves.weight)  # step in units of cost, 0: continuous
+        self.allowed = torch.as_tensor(rows.choice_allowed, device=x.device)  # (n, M)
+        self.price = as_tensor(rows.choice_cost)  # (n, M)
+        self.owner = torch.as_tensor(space.choice_feature, device=x.device)  # (M,)
+        self.q = len(space.discrete)
+        table = np.zeros((len(self.owner), x.shape[1]))
+        block = np.zeros((self.q, x.shape[1]))
+        start = 0
+        for k, move in enumerate(space.discrete):
+            stop = start + len(move.table.categories)
+            table[start:stop, move.table.columns] = move.table.table
+            block[k, move.table.columns] = 1.0
+            start = stop
+        self.table, self.block = as_tensor(table), as_tensor(block)  # (M, d), (q, d)
+        self.max_changes = space.actions.max_changes or (self.low.shape[1] + self.q)
+        self.norm, self.mix = space.actions.cost, space.actions.mix
+
+    def select(self, index):
+        """The problem of some of the people."""
+        part = object.__new__(Problem)
+        part.__dict__.update(self.__dict__)
+        for name in ("x", "target", "low", "high", "allowed", "price"):
+            setattr(part, name, getattr(self, name)[index])
+        return part
+
+    def start(self):
+        """The state in which nobody has moved."""
+        n = len(self.x)
+        u = torch.zeros((n, self.low.shape[1]), dtype=self.x.dtype, device=self.x.device)
+        return u, torch.full((n, self.q), -1, dtype=torch.int64, device=self.x.device)
+
+    def encode(self, u, choice):
+        """Encoded rows of a state, shape (n, d)."""
+        z = self.x.clone()
+        z[:, self.columns] += u * self.rate
+        for k in range(self.q):
+            picked = (choice[:, k] >= 0).nonzero().squeeze(1)
+            if len(picked):
+                keep = 1.0 - self.block[k]
+                z[picked] = z[picked] * keep + self.table[choice[picked, k]]
+        return z
+
+    def change(self, u, choice):
+        """Weighted change of every feature, shape (n, m + q)."""
+        if not self.q:
+            return u.abs()
+        picked = torch.gather(self.price, 1, choice.clamp(min=0)) * (choice >= 0)
+        return torch.cat([u.abs(), picked], dim=1)
+
+    def cost(self, u, choice):
+        """Cost of a state, shape (n,)."""
+        return combine_cost(self.change(u, choice), self.norm, self.mix)
+
+    def n_changes(self, u, choice):
+        """Number of changed features, shape (n,)."""
+        return (u != 0).sum(1) + (choice >= 0).sum(1)
+
+    def snap(self, u):
+        """Round to whole steps towards zero, and into the limits (which are whole steps)."""
+        stepped = self.unit > 0
+        unit = torch.where(stepped, self.unit, torch.ones_like(self.unit))
+        snapped = torch.where(stepped, torch.trunc(u / unit * (1 + 1e-6)) * unit, u)
+        return torch.minimum(torch.maximum(snapped, self.low), self.high)
+
+    def project(self, u, choice):
+        """The nearest state that the action set allows, shape as given.
+
+        Limits and steps first, then choices that are not open are undone, then only the
+        `max_changes` dearest changes are kept.
+        """
+        u = self.snap(u)
+        if self.q:
+            open_ = torch.gather(self.allowed, 1, choice.clamp(min=0)) & (choice >= 0)
+            choice = torch.where(open_, choice, -1)
+        change = self.change(u, choice)
+        surplus = (change > 0).sum(1) > self.max_changes
+        if surplus.any():
+            rank = change.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+            kept = (rank < self.max_changes) | ~surplus[:, None]
+            m = u.shape[1]
+            u = u * kept[:, :m]
+            choice = torch.where(kept[:, m:], choice, -1)
+        return u, choice
+
+    def raw_delta(self, u):
+        """Raw change of the numeric features, exact multiples of the step, float64 (n, m)."""
+        moves = self.space.numeric
+        delta = u.cpu().numpy().astype(float) / moves.weight
+        unit = np.where(moves.step > 0, moves.step, 1.0)
+        return np.where(moves.step > 0, np.rint(delta / unit) * unit, delta)
+
+
+def target_margin(logits, target):
+    """Target logit minus the strongest other logit, shape (n,)."""
+    wanted = logits.gather(1, target[:, None]).squeeze(1)
+    if logits.shape[1] == 2:
+        return wanted - logits.gather(1, 1 - target[:, None]).squeeze(1)
+    others = logits.scatter(1, target[:, None], -torch.inf)
+    return wanted - others.max(dim=1).values

@@ -1,0 +1,70 @@
+"""What a recourse search found, person by person."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+#: The possible values of ``RecourseResult.status``.
+STATUSES = ("not needed", "found", "not found", "infeasible")
+
+
+@dataclasses.dataclass(frozen=True)
+class RecourseResult:
+    """Recourse of a batch of people.
+
+    Attributes
+    ----------
+    counterfactual : DataFrame of shape (n_samples, n_raw_features)
+        Raw rows after the action; the unchanged row where there is none.
+    cost : ndarray of shape (n_samples,)
+        Cost of the action: 0 where none is needed, NaN where none was found.
+    success : ndarray of bool, shape (n_samples,)
+        Whether the row in `counterfactual` gets the target.
+    needed : ndarray of bool, shape (n_samples,)
+        Whether the person did not have the target to begin with.
+    status : ndarray of str, shape (n_samples,)
+        ``"not needed"``, ``"found"``, ``"not found"`` (a failed search, no proof) or
+        ``"infeasible"`` (proven: no action of the set gets the target).
+    support : ndarray of bool, shape (n_samples, n_features)
+        Which features the action changes; a one-hot group is one feature.
+    delta : ndarray of float32, shape (n_samples, n_columns)
+        The action in encoded units.
+    encoded : ndarray of float32, shape (n_samples, n_columns)
+        Encoded rows after the action.
+    feature_names : tuple
+        Names for the columns of `support`.
+    """
+
+    counterfactual: pd.DataFrame
+    cost: np.ndarray
+    success: np.ndarray
+    needed: np.ndarray
+    status: np.ndarray
+    support: np.ndarray
+    delta: np.ndarray
+    encoded: np.ndarray
+    feature_names: tuple
+
+    def __len__(self):
+        return len(self.cost)
+
+    def to_frame(self):
+        """The counterfactual rows with ``recourse_cost``, ``_success`` and ``_status`` columns.
+
+        Returns
+        -------
+        DataFrame of shape (n_samples, n_raw_features + 3)
+            Raw units; where no recourse was found, the person's own row.
+        """
+        return self.counterfactual.assign(
+            recourse_cost=self.cost, recourse_success=self.success, recourse_status=self.status
+        )
+
+    def __repr__(self):
+        found = int((self.success & self.needed).sum())
+        median = np.median(self.cost[self.success & self.needed]) if found else np.nan
+        return (
+            f"RecourseResult({len(self)} people: {int(self.needed.sum())} need recourse, "
+            f"{found} found, median cost {median:.3g})"
+        )
