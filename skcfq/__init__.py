@@ -19,5 +19,9 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     ],
     submod_attrs={
         "actions": ["ActionSet", "rising_transitions"],
+        "audit": ["RecourseAuditor"],
+        "estimators": ["CFQClassifier", "FullPrecisionClassifier", "QATClassifier"],
+        "recourse": ["GreedySolver", "PGDSolver", "RecourseResult"],
+        "training": ["PaperObjective", "TaskObjective"],
     },
 )

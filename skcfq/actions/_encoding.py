@@ -1,10 +1,13 @@
 """How each raw feature appears in the encoded matrix that a network sees."""
 
+import copy
 import dataclasses
 
 import numpy as np
 import pandas as pd
+from sklearn import config_context
 from sklearn.compose import ColumnTransformer
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import (
@@ -120,6 +123,7 @@ class Encoding:
     def __init__(self, preprocessor, feature_names):
         self.preprocessor = preprocessor
         self.feature_names = tuple(feature_names)
+        self._following = None
         if preprocessor is None:
             self.n_columns = len(self.feature_names)
             self.features = tuple(
@@ -127,6 +131,48 @@ class Encoding:
             )
         else:
             self.features, self.n_columns = _read_preprocessor(preprocessor, self.feature_names)
+
+    def then(self, following):
+        """This encoding followed by another one that only rescales, e.g. of a Pipeline's last step.
+
+        Parameters
+        ----------
+        following : Encoding
+            Its raw columns are this encoding's columns; all its features are affine.
+
+        Returns
+        -------
+        Encoding
+        """
+        if not all(isinstance(f, AffineFeature) for f in following.features):
+            raise TypeError(
+                "The last step of the Pipeline encodes categories once more: leave the encoding to one step, "
+                "or give the ColumnTransformer as preprocessor=..."
+            )
+        scale = np.array([f.scale for f in following.features])
+        offset = np.array([f.offset for f in following.features])
+        column = np.array([f.column for f in following.features])
+        joined = copy.copy(self)
+        joined._following = following
+        joined.n_columns = following.n_columns
+        features = []
+        for f in self.features:
+            if isinstance(f, AffineFeature):
+                at = f.column
+                f = dataclasses.replace(
+                    f,
+                    column=int(column[at]),
+                    scale=f.scale * scale[at],
+                    offset=f.offset * scale[at] + offset[at],
+                )
+            elif isinstance(f, TableFeature):
+                at = f.columns
+                f = dataclasses.replace(
+                    f, columns=column[at], table=f.table * scale[at] + offset[at]
+                )
+            features.append(f)
+        joined.features = tuple(features)
+        return joined
 
     def encode(self, frame):
         """Encode raw rows in float64.
@@ -143,7 +189,11 @@ class Encoding:
             return frame.to_numpy(dtype=float)
         encoded = self.preprocessor.transform(frame)
         encoded = encoded.toarray() if hasattr(encoded, "toarray") else encoded
-        return np.asarray(encoded, dtype=float)
+        encoded = np.asarray(encoded, dtype=float)
+        if self._following is None:
+            return encoded
+        names = self._following.feature_names
+        return self._following.encode(pd.DataFrame(encoded, columns=list(names)))
 
     def decode(self, encoded):
         """Raw rows of encoded ones; features that cannot be read back are missing.
@@ -190,11 +240,22 @@ class Encoding:
         return problems
 
 
-def auto_preprocessor(frame):
-    """The preprocessor that ``preprocessor="auto"`` stands for, unfitted.
+def auto_preprocessor(frame, sample_weight=None):
+    """Fit the preprocessor that ``preprocessor="auto"`` stands for.
 
     Numbers are standardised, but columns that hold only 0 and 1 stay as they are; all other
     columns become one-hot codes in which a missing value is a category of its own.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n_samples, n_features)
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weights for means and standard deviations.
+
+    Returns
+    -------
+    ColumnTransformer
+        Fitted.
     """
     numeric = [
         i
@@ -204,21 +265,27 @@ def auto_preprocessor(frame):
     binary = [i for i in numeric if frame.iloc[:, i].isin((0, 1)).all()]
     scaled = [i for i in numeric if i not in set(binary)]
     categorical = [i for i in range(frame.shape[1]) if i not in set(numeric)]
-    branches = [
-        ("num", StandardScaler(), scaled),
-        ("bin", "passthrough", binary),
-        ("cat", OneHotEncoder(sparse_output=False), categorical),
-    ]
-    return ColumnTransformer(
-        [branch for branch in branches if branch[2]],
-        verbose_feature_names_out=False,
-        sparse_threshold=0.0,
-    )
+    # Routing carries the weights through the ColumnTransformer to the scaler.
+    with config_context(enable_metadata_routing=True):
+        branches = [
+            ("num", StandardScaler().set_fit_request(sample_weight=True), scaled),
+            ("bin", "passthrough", binary),
+            ("cat", OneHotEncoder(sparse_output=False), categorical),
+        ]
+        transformer = ColumnTransformer(
+            [branch for branch in branches if branch[2]],
+            verbose_feature_names_out=False,
+            sparse_threshold=0.0,
+        )
+        params = {} if sample_weight is None or not scaled else {"sample_weight": sample_weight}
+        return transformer.fit(frame, **params)
 
 
 def _read_preprocessor(preprocessor, names):
     """Features of a fitted preprocessor, and the width of its output."""
-    if isinstance(preprocessor, ColumnTransformer):
+    steps = _steps(preprocessor)
+    if len(steps) == 1 and isinstance(steps[0], ColumnTransformer):
+        preprocessor = steps[0]
         branches = [
             (transformer, _positions(columns, names), preprocessor.output_indices_[name])
             for name, transformer, columns in preprocessor.transformers_
@@ -269,6 +336,8 @@ def _positions(columns, names):
 
 def _steps(transformer):
     """Flatten nested Pipelines into a list of fitted transformers, without identities."""
+    if isinstance(transformer, FrozenEstimator):
+        return _steps(transformer.estimator)
     if isinstance(transformer, Pipeline):
         return [step for _, inner in transformer.steps for step in _steps(inner)]
     if transformer is None or (isinstance(transformer, str) and transformer == "passthrough"):

@@ -1,5 +1,6 @@
 """Credit Default: does a client miss next month's card payment (Taiwan, 2005)?"""
 
+import hashlib
 import io
 
 import pandas as pd
@@ -17,6 +18,8 @@ LABELS = {
     "MARRIAGE": {1: "married", 2: "single", 3: "others"},
     TARGET: {0: "no default", 1: "default"},
 }
+
+WORKBOOK_SHA256 = "30c6be3abd8dcfd3e6096c828bad8c2f011238620f5369220bd60cfc82700933"
 
 ACTIONS = ActionSet(immutable=("SEX",), max_changes=4, cost="l2")
 
@@ -150,6 +153,9 @@ def fetch_credit_default(*, data_home=None, download_if_missing=True):
 
 def _workbook_to_csv(content):
     """The sheet "Data" as CSV: its second row is the header, every cell is an integer."""
+    found = hashlib.sha256(content).hexdigest()
+    if found != WORKBOOK_SHA256:
+        raise OSError(f"the workbook has SHA-256 {found}, expected was {WORKBOOK_SHA256}")
     try:
         frame = pd.read_excel(io.BytesIO(content), sheet_name="Data", header=1, engine="xlrd")
     except ImportError as error:

@@ -19,40 +19,40 @@ COLUMNS = (
     "num_dependents", "own_telephone", "foreign_worker", "class",
 )  # fmt: skip
 
-#: Meaning of the published codes, after the publisher's description.
+#: Meaning of the published codes, after Groemping (2019), who corrected the publisher's.
 LABELS = {
     "checking_status": {
-        "A11": "below 0 DM",
-        "A12": "0 to 200 DM",
-        "A13": "200 DM or more",
-        "A14": "no account",
+        "A11": "no account",
+        "A12": "below 0 DM",
+        "A13": "0 to 200 DM",
+        "A14": "200 DM or more",
     },
     "credit_history": {
-        "A30": "none or all paid back",
-        "A31": "all at this bank paid back",
-        "A32": "existing paid so far",
-        "A33": "past delays",
-        "A34": "critical or credits elsewhere",
+        "A30": "past delays",
+        "A31": "critical or credits elsewhere",
+        "A32": "none or all paid back",
+        "A33": "existing paid so far",
+        "A34": "all at this bank paid back",
     },
     "purpose": {
-        "A40": "new car",
-        "A41": "used car",
-        "A42": "furniture or equipment",
-        "A43": "radio or television",
-        "A44": "domestic appliances",
-        "A45": "repairs",
-        "A46": "education",
-        "A47": "vacation",
-        "A48": "retraining",
-        "A49": "business",
-        "A410": "other",
+        "A40": "other",
+        "A41": "new car",
+        "A42": "used car",
+        "A43": "furniture or equipment",
+        "A44": "radio or television",
+        "A45": "domestic appliances",
+        "A46": "repairs",
+        "A47": "education",
+        "A48": "vacation",
+        "A49": "retraining",
+        "A410": "business",
     },
     "savings_status": {
-        "A61": "below 100 DM",
-        "A62": "100 to 500 DM",
-        "A63": "500 to 1000 DM",
-        "A64": "1000 DM or more",
-        "A65": "unknown or none",
+        "A61": "unknown or none",
+        "A62": "below 100 DM",
+        "A63": "100 to 500 DM",
+        "A64": "500 to 1000 DM",
+        "A65": "1000 DM or more",
     },
     "employment": {
         "A71": "unemployed",
@@ -63,20 +63,19 @@ LABELS = {
     },
     "personal_status": {
         "A91": "male divorced or separated",
-        "A92": "female not single",
-        "A93": "male single",
-        "A94": "male married or widowed",
-        "A95": "female single",
+        "A92": "female not single or male single",
+        "A93": "male married or widowed",
+        "A94": "female single",
     },
     "other_parties": {"A101": "none", "A102": "co-applicant", "A103": "guarantor"},
     "property_magnitude": {
-        "A121": "real estate",
-        "A122": "building savings or life insurance",
-        "A123": "car or other",
-        "A124": "unknown or none",
+        "A121": "unknown or none",
+        "A122": "car or other",
+        "A123": "building savings or life insurance",
+        "A124": "real estate",
     },
     "other_payment_plans": {"A141": "bank", "A142": "stores", "A143": "none"},
-    "housing": {"A151": "rent", "A152": "own", "A153": "for free"},
+    "housing": {"A151": "for free", "A152": "rent", "A153": "own"},
     "job": {
         "A171": "unskilled non-resident or unemployed",
         "A172": "unskilled resident",
@@ -84,7 +83,7 @@ LABELS = {
         "A174": "management or highly qualified",
     },
     "own_telephone": {"A191": "none", "A192": "yes"},
-    "foreign_worker": {"A201": "yes", "A202": "no"},
+    "foreign_worker": {"A201": "no", "A202": "yes"},
     "class": {1: "good", 2: "bad"},
 }
 
@@ -139,21 +138,20 @@ https://archive.ics.uci.edu/dataset/144/statlog+german+credit+data
 Citation: Hofmann, H. (1994). Statlog (German Credit Data). UCI Machine Learning Repository.
 https://doi.org/10.24432/C5NC77
 Licence: CC BY 4.0.
-Changes on reading: columns are named and codes are decoded, after the publisher's description.
-
-Known errors: Groemping (2019, "South German Credit Data: Correcting a Widely Used Data Set",
-Beuth University of Applied Sciences Berlin, report 4/2019) found that several of the publisher's
-code descriptions are wrong, among them those of checking_status, credit_history, personal_status
-(which does not tell women from men) and foreign_worker (yes and no exchanged). The labels here
-follow the publisher, so that results compare with others on this file; draw no conclusions about
-groups of people from them.
+Changes on reading: columns are named, and codes are decoded after Groemping, U. (2019), "South
+German Credit Data: Correcting a Widely Used Data Set", Reports in Mathematics, Physics and
+Chemistry 4/2019, Beuth University of Applied Sciences Berlin. The publisher's own description of
+the codes is wrong for checking_status, credit_history, purpose, savings_status, personal_status,
+property_magnitude, housing and foreign_worker. A model is the same under either naming; what a
+person is told to do is not. By the corrected codes the sex of most applicants is unknown.
 """
 
 
 def fetch_german_credit(*, data_home=None, download_if_missing=True):
     """Load German Credit: good or bad credit risk (classification, 1,000 rows).
 
-    Rows are in published order; nothing is imputed (nothing is missing) or scaled.
+    Rows are in published order; nothing is imputed (nothing is missing) or scaled. Categories
+    carry readable names after the corrected code table of [3]_, not the publisher's.
 
     Parameters
     ----------
@@ -170,9 +168,10 @@ def fetch_german_credit(*, data_home=None, download_if_missing=True):
 
         - ``frame`` : DataFrame of shape (1000, 21), features and the column ``class``;
         - ``data`` : DataFrame of shape (1000, 20). int64: duration (months), credit_amount
-          (DM), installment_rate (class of the share of disposable income, 1 to 4),
-          residence_since (class of years, 1 to 4), age (years), existing_credits,
-          num_dependents. Strings: checking_status, credit_history, purpose, savings_status,
+          (DM), installment_rate (share of disposable income; 1: 35 % or more, 2: from 25 %,
+          3: from 20 %, 4: less), residence_since (years; 1: below 1, 2: from 1, 3: from 4,
+          4: from 7), age (years), existing_credits (at this bank; 1: one, 2: two or three,
+          3: four or five, 4: more), num_dependents (1: up to 2, 2: more). Strings: checking_status, credit_history, purpose, savings_status,
           employment, personal_status, other_parties, property_magnitude,
           other_payment_plans, housing, job, own_telephone, foreign_worker;
         - ``target`` : Series of ``"bad"`` (published as 2) and ``"good"`` (1);
@@ -184,7 +183,7 @@ def fetch_german_credit(*, data_home=None, download_if_missing=True):
         - ``realistic_actions`` : what a person could do, see Notes;
         - ``sensitive_features`` : tuple of column names; ``age`` is a number, so cut it into
           bands before grouping by it;
-        - ``DESCR`` : source, citation, licence, known errors of the labels.
+        - ``DESCR`` : source, citation, licence, and what is wrong with the published codes.
 
     Raises
     ------
@@ -204,7 +203,7 @@ def fetch_german_credit(*, data_home=None, download_if_missing=True):
     - *job* rises only, by training; unskilled non-residents keep theirs, since training does
       not settle where one lives;
     - *other_parties*: a co-applicant or guarantor may be found;
-    - *other_payment_plans* may be paid off, *existing_credits* at this bank repaid to one;
+    - *other_payment_plans* may be paid off, *existing_credits* repaid down to one;
     - *own_telephone* may be had;
     - *purpose* is fixed: it is what the money is for, and another answer would be untrue;
     - *property_magnitude*, *housing* are fixed: nobody buys a home to be lent a few thousand DM;
@@ -217,6 +216,9 @@ def fetch_german_credit(*, data_home=None, download_if_missing=True):
        Repository. https://doi.org/10.24432/C5NC77
     .. [2] Yahyati, Lamaakal, El Makkaoui, Ouahbi (2026). "When Bits Break Recourse:
        Counterfactual-Faithful Quantization". arXiv:2605.17160
+    .. [3] U. Groemping (2019). "South German Credit Data: Correcting a Widely Used Data Set".
+       Reports in Mathematics, Physics and Chemistry 4/2019, Beuth University of Applied
+       Sciences Berlin.
 
     Examples
     --------
@@ -238,6 +240,6 @@ def fetch_german_credit(*, data_home=None, download_if_missing=True):
         favourable="good",
         actions=ACTIONS,
         realistic_actions=REALISTIC_ACTIONS,
-        sensitive_features=("personal_status", "foreign_worker", "age"),
+        sensitive_features=("foreign_worker", "personal_status", "age"),
         DESCR=DESCR,
     )

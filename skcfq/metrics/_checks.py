@@ -28,7 +28,9 @@ def check_flags(name, value, problems):
     >>> check_flags("success", [1, 0], [])
     array([ True, False])
     """
-    flags = np.asarray(value)
+    flags = _array(name, value, problems)
+    if flags is None:
+        return None
     if flags.ndim != 1:
         problems.append(f"{name} has shape {flags.shape}, must be (n,): one flag per person.")
         return None
@@ -36,7 +38,7 @@ def check_flags(name, value, problems):
         return np.zeros(0, dtype=bool)
     if flags.dtype == bool:
         return flags
-    if flags.dtype.kind not in "iufO" or not all(flag in (0, 1) for flag in flags.tolist()):
+    if pd.isna(flags).any() or not all(flag in (0, 1) for flag in flags.tolist()):
         problems.append(f"{name} holds other values than True and False.")
         return None
     return flags.astype(bool)
@@ -137,12 +139,13 @@ def check_actions(name, value, problems, *, flags=False):
     >>> check_actions("delta", [[0, 2]], [])
     array([[0., 2.]])
     """
-    is_bool = flags and getattr(np.asarray(value), "dtype", None) == bool
-    actions = np.asarray(value) if is_bool else _floats(name, value, problems)
-    if actions is not None and actions.ndim != 2:
+    actions = _array(name, value, problems)
+    if actions is None:
+        return None
+    if actions.ndim != 2:
         problems.append(f"{name} has shape {actions.shape}, must be (n, d): one row per person.")
         return None
-    return actions
+    return actions if flags and actions.dtype.kind == "b" else _floats(name, actions, problems)
 
 
 def check_labels(name, value, problems):
@@ -167,7 +170,9 @@ def check_labels(name, value, problems):
     >>> check_labels("decision", ["no", "yes"], []).tolist()
     ['no', 'yes']
     """
-    labels = np.asarray(value)
+    labels = _array(name, value, problems)
+    if labels is None:
+        return None
     if labels.ndim != 1:
         problems.append(f"{name} has shape {labels.shape}, must be (n,): one label per person.")
         return None
@@ -265,6 +270,14 @@ def check_resampling(confidence_level, problems, n_resamples=0):
         problems.append(
             f"n_resamples is {n_resamples!r}, must be an integer >= 0 (0: no interval)."
         )
+
+
+def _array(name, value, problems):
+    try:
+        return np.asarray(value)
+    except ValueError:
+        problems.append(f"{name} has rows of different length.")
+        return None
 
 
 def _floats(name, value, problems):

@@ -109,7 +109,9 @@ def recourse_measures(
             pair = {f"reference.{name}": ref[name], f"deployed.{name}": dep[name]}
             check_same_shape(pair, problems)
     if not problems:
-        ref, dep = (_normalise(*record, problems) for record in (("reference", ref), ("deployed", dep)))
+        ref, dep = (
+            _normalise(*record, problems) for record in (("reference", ref), ("deployed", dep))
+        )
     raise_problems("recourse_measures", problems)
 
     level = {"confidence_level": confidence_level}

@@ -155,7 +155,10 @@ def _estimate(statistic, data, values, confidence_level, n_resamples, random_sta
         return Estimate(values[0], n, values[0], values[0], confidence_level)
     with np.errstate(over="ignore", invalid="ignore"):
         value = statistic(*data, axis=-1)
-        drawable = all(np.isfinite(np.abs(sample).max() * n) for sample in data)
+        # No resample can then overflow: its sums are at most n times the largest entry, and its
+        # ratio lies between the smallest and the largest of `values`.
+        extremes = [values, *(n * np.abs(sample).max() for sample in data)]
+        drawable = all(np.isfinite(extreme).all() for extreme in extremes)
     if n < 2 or n_resamples == 0 or not drawable:
         return Estimate(value, n, confidence_level=confidence_level)
     interval = stats.bootstrap(

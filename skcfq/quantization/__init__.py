@@ -12,15 +12,18 @@ from ._functional import (
     quantize_codes,
     round_ste,
 )
-from ._modules import QuantLinear, QuantMLP, QuantReLU, build_quantized
 from ._policy import (
     apply_allocation,
     average_bits,
     bit_cost,
     bit_preferences,
     expected_average_bits,
+    gumbel_noise,
     quant_layers,
 )
+from ._quant_linear import QuantLinear
+from ._quant_mlp import QuantMLP, build_quantized
+from ._quant_relu import QuantReLU
 
 __all__ = [
     "TERNARY_BITS",
@@ -38,6 +41,7 @@ __all__ = [
     "canonical_bits",
     "dequantize",
     "expected_average_bits",
+    "gumbel_noise",
     "levels",
     "linear_layers",
     "lsq_grad_scale",

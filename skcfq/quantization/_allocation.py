@@ -5,6 +5,7 @@ budget is kept to the last bit, a tie is a tie, and the answer is the same on ev
 """
 
 import bisect
+import itertools
 import math
 import operator
 from fractions import Fraction
@@ -13,6 +14,9 @@ import numpy as np
 
 from .._utils._errors import raise_problems
 from ._bits import canonical_widths
+
+# Undominated pairs of bits and value that one layer may have in the exact search.
+MAX_PAIRS = 100_000
 
 
 def allocate_bits(values, sizes, bits, budget):
@@ -48,8 +52,10 @@ def allocate_bits(values, sizes, bits, budget):
     -----
     Dynamic programming over layers that keeps only undominated pairs of bits and value, less
     those that the linear relaxation of the remaining layers cannot bring up to a known
-    allocation. Time is in ``O(n_layers * n_widths * n_pairs)``. The number of pairs is exponential
-    in the worst case, and hundreds for tens of layers in practice.
+    allocation. Time is in ``O(n_layers * n_widths * n_pairs)``; for tens of layers there are
+    hundreds of pairs and it takes milliseconds. The problem is NP-hard all the same: where values
+    are proportional to bits, over many layers of unrelated sizes, pairs grow exponentially. Past
+    100,000 of them, values are rounded to 10,000 steps of their total range; the budget is kept as strictly.
 
     References
     ----------
@@ -77,6 +83,8 @@ def allocate_bits(values, sizes, bits, budget):
     costs, capacity = _whole_costs(sizes, [widths[k] for k in order], budget)
     losses = _whole_losses([[row[k] for k in order] for row in values])
     choices = _solve(costs, losses, capacity)
+    if choices is None:
+        choices = _solve(costs, _coarsened(losses), capacity)
     return tuple(widths[order[choice]] for choice in choices)
 
 
@@ -118,10 +126,16 @@ def _whole_losses(values):
     return [[int((max(row) - value) * unit) for value in row] for row in rows]
 
 
+def _coarsened(losses):
+    """Losses rounded to 10,000 steps of the largest total: a frontier holds no more than that."""
+    grain = sum(map(max, losses)) // 10_000
+    return [[loss // grain for loss in row] for row in losses]
+
+
 def _solve(costs, losses, capacity):
     """Index per layer of least total loss, with total cost at most `capacity`.
 
-    The first cost of each layer is 0 and costs rise.
+    The first cost of each layer is 0 and costs rise. None if that takes more than `MAX_PAIRS`.
     """
     n_layers = len(costs)
     segments = _hull_segments(costs, losses)
@@ -145,6 +159,8 @@ def _solve(costs, losses, capacity):
                 least = loss
                 if not hopeless(cost, loss):
                     frontier.append((cost, loss))
+        if len(frontier) > MAX_PAIRS:
+            return None
     return _trace(costs, losses, frontiers, capacity)
 
 
@@ -174,9 +190,7 @@ def _hull_segments(costs, losses):
             while len(hull) > 1 and _rate(hull[-2], hull[-1]) <= _rate(hull[-1], (cost, loss)):
                 hull.pop()
             hull.append((cost, loss))
-        segments += [
-            (layer, b[0] - a[0], a[1] - b[1]) for a, b in zip(hull[:-1], hull[1:], strict=True)
-        ]
+        segments += [(layer, b[0] - a[0], a[1] - b[1]) for a, b in itertools.pairwise(hull)]
     return sorted(segments, key=lambda segment: Fraction(segment[2], segment[1]), reverse=True)
 
 

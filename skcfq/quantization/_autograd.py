@@ -4,7 +4,13 @@ The rules are built of differentiable operations on saved tensors, so a second d
 gradient through unrolled recourse steps) takes the rounding pattern as constant.
 """
 
+import math
+
 import torch
+
+# One kernel for "the gradient strictly inside the limits, else 0"; a mask of booleans takes ten
+# times as long.
+inside_limits = torch.ops.aten.hardtanh_backward.default
 
 
 class RoundSTE(torch.autograd.Function):
@@ -45,8 +51,7 @@ class LSQ(torch.autograd.Function):
     def backward(ctx, grad):
         """The class docstring's formulas, the step's times the gradient scale."""
         ratio, codes = ctx.saved_tensors
-        # Zero at the limits and beyond them, as in the paper.
-        grad_x = torch.ops.aten.hardtanh_backward(grad, ratio, *ctx.limits)
+        grad_x = inside_limits(grad, ratio, *ctx.limits)
         if not ctx.needs_input_grad[1]:
             return grad_x, None, None, None, None
         grad_step = torch.addcmul(grad * codes, grad_x, ratio, value=-1)
@@ -60,16 +65,17 @@ class PACT(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, clip, n_steps):
         """``clamp(round(x / step), 0, n_steps) * step`` with ``step = clip / n_steps``."""
-        ctx.save_for_backward(x, clip)
+        ctx.save_for_backward(x)
+        ctx.clip, ctx.clip_shape = clip.item(), clip.shape
         step = clip / n_steps
         return (x / step).round_().clamp_(0, n_steps).mul_(step)
 
     @staticmethod
     def backward(ctx, grad):
         """``d out / d x = 1 if 0 < x < clip else 0``, ``d out / d clip = 1 if x >= clip else 0``."""
-        x, clip = ctx.saved_tensors
-        below = x < clip
-        grad_x = grad * (below & (x > 0)) if ctx.needs_input_grad[0] else None
+        (x,) = ctx.saved_tensors
+        grad_x = inside_limits(grad, x, 0, ctx.clip)
         if not ctx.needs_input_grad[1]:
             return grad_x, None, None
-        return grad_x, grad.masked_fill(below, 0).sum_to_size(clip.shape), None
+        grad_clip = grad - inside_limits(grad, x, -math.inf, ctx.clip)
+        return grad_x, grad_clip.sum().view(ctx.clip_shape), None

@@ -93,6 +93,27 @@ def canonical_widths(bits):
     return tuple(widths)
 
 
+def listed(widths):
+    """Widths as a tuple reads, ternary to four digits, for messages.
+
+    Parameters
+    ----------
+    widths : sequence of int or float
+        In canonical form.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> listed((TERNARY_BITS, 4)), listed((4,))
+    ('(1.585, 4)', '(4,)')
+    """
+    inner = ", ".join(f"{width:.4g}" for width in widths)
+    return f"({inner},)" if len(widths) == 1 else f"({inner})"
+
+
 def levels(bits):
     """Smallest and largest integer code of a signed weight.
 

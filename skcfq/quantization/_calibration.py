@@ -1,7 +1,5 @@
 """Steps and clips to start from: measured on weights and activations, before any training."""
 
-import math
-
 import numpy as np
 import torch
 
@@ -12,6 +10,9 @@ from ._functional import dequantize, quantize_codes
 # Steps tried, as shares of the smallest step that clips nothing. That one comes first: of
 # equally good steps the first is kept.
 GRID = (1.0, *(share / 100 for share in range(1, 121) if share != 100))
+
+# Weights quantized at once in trying steps: few enough to stay in the cache.
+N_AT_ONCE = 65_536
 
 
 @torch.no_grad()
@@ -54,17 +55,15 @@ def mse_step(weight, bits, per_channel=True):
     whole = torch.maximum(rows.amax(1, keepdim=True) / q_max, rows.amin(1, keepdim=True) / q_min)
     spare = weight.abs().max() / q_max
     whole = torch.where(whole > 0, whole, torch.where(spare > 0, spare, torch.ones_like(spare)))
-    steps = [whole * share for share in GRID]
+    steps = whole * whole.new_tensor(GRID).view(-1, 1, 1)  # (n_steps, out or 1, 1)
     if canonical_bits(bits) == TERNARY_BITS:
-        steps.append(rows.abs().mean(1, keepdim=True))
-    best_step, best_error = whole, torch.full_like(whole, math.inf)
-    for step in steps:
-        step = step.clamp_min(torch.finfo(weight.dtype).tiny)
-        quantized = dequantize(quantize_codes(rows, step, q_min, q_max), step)
-        error = quantized.sub_(rows).square_().sum(1, keepdim=True)
-        best_step = torch.where(error < best_error, step, best_step)
-        best_error = torch.minimum(error, best_error)
-    return best_step
+        steps = torch.cat([steps, rows.abs().mean(1, keepdim=True)[None]])
+    steps.clamp_(min=torch.finfo(weight.dtype).tiny)
+    errors = []
+    for part in steps.split(max(1, N_AT_ONCE // weight.numel())):
+        quantized = dequantize(quantize_codes(rows, part, q_min, q_max), part)
+        errors.append(quantized.sub_(rows).square_().sum(2, keepdim=True))
+    return steps.gather(0, torch.cat(errors).argmin(0, keepdim=True))[0]
 
 
 @torch.no_grad()
@@ -89,9 +88,8 @@ def calibrate_clips(float_mlp, x, quantile=0.999):
     Examples
     --------
     >>> import torch
-    >>> _ = torch.manual_seed(0)
-    >>> clips = calibrate_clips(mlp_of_two := torch.nn.Sequential(
-    ...     torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2)), torch.randn(50, 3))
+    >>> from skcfq.quantization import mlp
+    >>> clips = calibrate_clips(mlp((3, 4, 2)), torch.randn(50, 3))
     >>> len(clips), clips[0] > 0
     (1, True)
     """

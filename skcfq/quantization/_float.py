@@ -1,9 +1,12 @@
 """The full-precision network that is quantized."""
 
+import itertools
+
 from torch import nn
+from torch.nn.utils import skip_init
 
 
-def mlp(sizes):
+def mlp(sizes, generator=None):
     """A multilayer perceptron, Linear-ReLU-...-Linear, with He initialisation.
 
     Weights are normal with variance ``2 / fan_in`` before a ReLU and ``1 / fan_in`` in the last
@@ -13,6 +16,8 @@ def mlp(sizes):
     ----------
     sizes : sequence of int
         Inputs, hidden layers, logits: (108, 128, 64, 2). Two sizes are a linear model.
+    generator : torch.Generator, default=None
+        Draws the weights; ``None`` is torch's global one.
 
     Returns
     -------
@@ -37,10 +42,12 @@ def mlp(sizes):
     if len(sizes) < 2 or min(sizes) < 1:
         raise ValueError(f"sizes={sizes!r}: at least two sizes are needed, each at least 1.")
     modules = []
-    for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
-        linear = nn.Linear(n_in, n_out)
+    for n_in, n_out in itertools.pairwise(sizes):
+        linear = skip_init(nn.Linear, n_in, n_out)  # leaves the global random state alone
         last = len(modules) == 2 * (len(sizes) - 2)
-        nn.init.kaiming_normal_(linear.weight, nonlinearity="linear" if last else "relu")
+        nn.init.kaiming_normal_(
+            linear.weight, nonlinearity="linear" if last else "relu", generator=generator
+        )
         nn.init.zeros_(linear.bias)
         modules += [linear] if last else [linear, nn.ReLU()]
     return nn.Sequential(*modules)

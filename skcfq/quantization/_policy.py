@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from .._utils._errors import raise_problems
-from ._bits import canonical_bits, exact_average
-from ._modules import QuantLinear
+from ._bits import canonical_bits, exact_average, listed
+from ._quant_linear import QuantLinear
 
 
 def quant_layers(model):
@@ -25,6 +25,43 @@ def quant_layers(model):
     1
     """
     return [layer for layer in model.modules() if isinstance(layer, QuantLinear)]
+
+
+def gumbel_noise(model, generator):
+    """Gumbel noise for the preferences of every layer.
+
+    Drawn by the caller, once per training step: all forward passes of a step then compute with
+    the same widths, and the global random state is neither read nor changed.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        With :class:`QuantLinear` layers.
+    generator : torch.Generator
+        On the CPU, where the noise is drawn: the same on every device.
+
+    Returns
+    -------
+    list of torch.Tensor
+        One per layer, of shape (n_candidates,), for the ``noise`` of :class:`QuantMLP`. Fixed
+        layers have theirs too, and ignore it.
+
+    References
+    ----------
+    .. [1] E. Jang, S. Gu, B. Poole (2017). "Categorical Reparameterization with
+       Gumbel-Softmax". arXiv:1611.01144
+
+    Examples
+    --------
+    >>> noise = gumbel_noise(QuantLinear(4, 2, (2, 4, 8)), torch.Generator().manual_seed(0))
+    >>> [part.shape for part in noise]
+    [torch.Size([3])]
+    """
+    noise = []
+    for layer in quant_layers(model):
+        exponential = torch.empty(len(layer.candidate_bits)).exponential_(generator=generator)
+        noise.append(-exponential.clamp(min=1e-20).log().to(layer.bit_logits.device))
+    return noise
 
 
 def bit_cost(model):
@@ -170,7 +207,7 @@ def apply_allocation(model, bits):
     raise_problems(
         "Allocation",
         [
-            f"layer {index} has no width {width!r}; its candidates are {layer.candidate_bits}."
+            f"layer {index} has no width {width!r}; its candidates are {listed(layer.candidate_bits)}."
             for index, (layer, width) in enumerate(zip(layers, bits, strict=True))
             if canonical_bits(width) not in layer.candidate_bits
         ],

@@ -1,7 +1,21 @@
 """The cheapest action that gets the target. Knows a logit function and actions, no quantizer."""
 
+from ._base import BaseSolver
 from ._greedy import GreedySolver
+from ._pgd import PGDSolver
 from ._problem import Problem, target_margin
+from ._relaxed import RelaxedBox, relaxed_steps
 from ._result import RecourseResult
+from ._threads import one_thread
 
-__all__ = ["GreedySolver", "Problem", "RecourseResult", "target_margin"]
+__all__ = [
+    "BaseSolver",
+    "GreedySolver",
+    "PGDSolver",
+    "Problem",
+    "RecourseResult",
+    "RelaxedBox",
+    "one_thread",
+    "relaxed_steps",
+    "target_margin",
+]

@@ -49,6 +49,24 @@ class RecourseResult:
     def __len__(self):
         return len(self.cost)
 
+    def take(self, rows):
+        """The result for some of the people.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+            Positions.
+
+        Returns
+        -------
+        RecourseResult
+        """
+        parts = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        for name, value in parts.items():
+            if isinstance(value, np.ndarray):
+                parts[name] = value[rows]
+        return RecourseResult(**{**parts, "counterfactual": self.counterfactual.iloc[rows]})
+
     def to_frame(self):
         """The counterfactual rows with ``recourse_cost``, ``_success`` and ``_status`` columns.
 

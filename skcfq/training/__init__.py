@@ -1,1 +1,26 @@
 """Losses, teacher recourse and the one training loop: joins recourse and quantization."""
+
+from ._batches import Batch, BatchDataset, TensorBatches
+from ._deploy import deployed
+from ._net import EpochHook, TrainingPlan, allocate_by_preference, train, wrap_net
+from ._objectives import PaperObjective, TaskObjective
+from ._rows import merge_rows, validation_split
+from ._terms import Step, short_action
+
+__all__ = [
+    "Batch",
+    "BatchDataset",
+    "EpochHook",
+    "PaperObjective",
+    "Step",
+    "TaskObjective",
+    "TensorBatches",
+    "TrainingPlan",
+    "allocate_by_preference",
+    "deployed",
+    "merge_rows",
+    "short_action",
+    "train",
+    "validation_split",
+    "wrap_net",
+]

@@ -1,0 +1,288 @@
+"""Audit a deployed classifier against its reference by the advice that the reference gives."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from .._utils._errors import raise_problems
+from .._utils._sklearn import HasMethods
+from ..actions import ActionSet, bind_actions
+from ..estimators import check_table, compare, is_fitted, network_view, unwrap
+from ..metrics import accuracy
+from ..recourse import BaseSolver, GreedySolver
+from ._groups import group_labels
+from ._result import AuditResult
+
+
+class RecourseAuditor(BaseEstimator):
+    """Tells whether the advice that a reference model gives survives in a deployed one.
+
+    A person whom the reference refuses gets its cheapest action to the target; the audit asks
+    whether the deployed model honours that action, and what its own cheapest action costs.
+
+    Parameters
+    ----------
+    reference, deployed : classifier
+        Any two classifiers backed by networks that take the same rows: classifiers of skcfq,
+        :class:`~sklearn.neural_network.MLPClassifier`,
+        :class:`~sklearn.linear_model.LogisticRegression`, skorch nets, or Pipelines that end in
+        one. A fitted one is used as it is (``FrozenEstimator`` around it survives ``clone``);
+        an unfitted one is cloned and fitted on the rows given to ``fit``.
+    actions : ActionSet, default=None
+        What a person may change, in the units of `X`; ``None``: everything, within the range of
+        the rows given to ``fit``.
+    solver : BaseSolver, default=None
+        Recourse search for both models; ``None`` is :class:`~skcfq.GreedySolver`.
+    target : label, default=None
+        The favourable class; ``None`` takes the last class of the reference.
+
+    Attributes
+    ----------
+    reference_, deployed_ : classifier
+        The fitted models.
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+    target_ : label
+        The favourable class.
+    actions_ : ActionSpace
+        The actions with bounds and cost scales of the rows given to ``fit``.
+    recourse_ : RecourseResult
+        The reference's recourse of the rows given to ``fit``.
+    n_features_in_ : int
+        Number of columns seen in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if `X` had names.
+
+    See Also
+    --------
+    CFQClassifier : Its ``score`` is the audit against its own teacher.
+
+    References
+    ----------
+    .. [1] Yahyati, Lamaakal, El Makkaoui, Ouahbi (2026). "When Bits Break Recourse:
+       Counterfactual-Faithful Quantization". arXiv:2605.17160
+
+    Examples
+    --------
+    >>> from skcfq import FullPrecisionClassifier, QATClassifier, RecourseAuditor
+    >>> from skcfq.datasets import make_recourse_classification
+    >>> data = make_recourse_classification(n_samples=400, random_state=0)
+    >>> X, y = data.data, data.target
+    >>> reference = FullPrecisionClassifier(max_epochs=15, random_state=0).fit(X, y)
+    >>> deployed = QATClassifier(bits=2, bit_budget=2, max_epochs=5, random_state=0).fit(X, y)
+    >>> auditor = RecourseAuditor(reference, deployed, actions=data.actions).fit(X, y)
+    >>> auditor.predict(X).dtype
+    dtype('bool')
+    >>> sorted(auditor.audit(X, y, groups="sex").by_group)
+    ['female', 'male']
+    """
+
+    _parameter_constraints = {
+        "reference": [HasMethods(["predict"])],
+        "deployed": [HasMethods(["predict"])],
+        "actions": [ActionSet, None],
+        "solver": [BaseSolver, None],
+        "target": "no_validation",
+    }
+    _doc_link_module = "skcfq"
+
+    def __init__(self, reference, deployed, *, actions=None, solver=None, target=None):
+        self.reference = reference
+        self.deployed = deployed
+        self.actions = actions
+        self.solver = solver
+        self.target = target
+
+    def fit(self, X, y):
+        """Learn bounds, cost scales and the reference's recourse.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows that both models take.
+        y : array-like of shape (n_samples,)
+            Labels; models that are not fitted yet are fitted on them.
+
+        Returns
+        -------
+        self : RecourseAuditor
+
+        Raises
+        ------
+        ValueError
+            If the models' classes differ, the target is no class, or the action set does not
+            fit the rows; lists all problems.
+        """
+        self._validate_params()
+        if y is None:
+            raise ValueError(
+                "This RecourseAuditor estimator requires y to be passed, but the target y is None."
+            )
+        frame = check_table(self, X, reset=True, allow_missing=True)
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        if len(y) != len(frame):
+            raise ValueError(
+                f"Found input variables with inconsistent numbers of samples: {[len(frame), len(y)]}"
+            )
+        self.reference_ = self._fitted(self.reference, X, y)
+        self.deployed_ = self._fitted(self.deployed, X, y)
+        reference, deployed = self._views(frame.columns)
+        problems = []
+        if set(reference.classes.tolist()) != set(deployed.classes.tolist()):
+            problems.append(
+                f"the reference knows the classes {reference.classes.tolist()}, the deployed model "
+                f"{deployed.classes.tolist()}: the decisions cannot be compared."
+            )
+        self.classes_ = reference.classes
+        self.target_ = self.classes_.tolist()[-1] if self.target is None else self.target
+        if self.target_ not in self.classes_.tolist():
+            problems.append(
+                f"target={self.target!r} is not one of the classes {self.classes_.tolist()}."
+            )
+        raise_problems("RecourseAuditor", problems)
+        self.actions_ = bind_actions(self.actions, reference.encoding, frame)
+        self._deployed_actions = bind_actions(self.actions, deployed.encoding, frame)
+        wanted = self.classes_.tolist().index(self.target_)
+        self.recourse_ = self._solver().solve(
+            reference.logits, frame, wanted, self.actions_, predict=reference.predict
+        )
+        return self
+
+    @staticmethod
+    def _fitted(model, X, y):
+        return unwrap(model) if is_fitted(model) else clone(model).fit(X, y)
+
+    def _views(self, columns):
+        return network_view(self.reference_, columns), network_view(self.deployed_, columns)
+
+    def _solver(self):
+        return GreedySolver() if self.solver is None else clone(self.solver)
+
+    def _comparison(self, X):
+        check_is_fitted(self, "actions_")
+        frame = check_table(self, X, reset=False, allow_missing=True)
+        reference, deployed = self._views(frame.columns)
+        result = compare(
+            reference,
+            deployed,
+            frame,
+            self.target_,
+            self._solver(),
+            self.actions_,
+            self._deployed_actions,
+        )
+        return frame, result
+
+    def predict(self, X):
+        """Whether the reference's advice survives, person by person.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            People, in the units of ``fit``.
+
+        Returns
+        -------
+        ndarray of bool, shape (n_samples,)
+            False where the deployed model refuses a person who did what the reference advised,
+            or whom the reference accepts as they are. True also where the reference has no
+            advice: there is none that could break; ``audit`` lists these people.
+        """
+        _, result = self._comparison(X)
+        return result.deployed_valid | ~result.reference.success
+
+    def score(self, X, y):
+        """Accuracy of the deployed model, with what became of the reference's recourse.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows in the units of ``fit``.
+        y : array-like of shape (n_samples,)
+            True labels.
+
+        Returns
+        -------
+        RecourseScore
+        """
+        _, result = self._comparison(X)
+        return result.score(np.asarray(y), result.deployed_decision)
+
+    def audit(self, X, y=None, groups=None):
+        """Compare the models on a population, overall, by group and person by person.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            People, in the units of ``fit``.
+        y : array-like of shape (n_samples,), default=None
+            True labels, for the deployed model's accuracy.
+        groups : str, sequence of str or array-like of shape (n_samples,), default=None
+            A column of `X`, several (their combinations are the groups), or labels.
+
+        Returns
+        -------
+        AuditResult
+
+        Raises
+        ------
+        ValueError
+            If `groups` names no column of `X` or has another length.
+        """
+        check_is_fitted(self, "actions_")
+        frame = check_table(self, X, reset=False, allow_missing=True)
+        labels = group_labels(groups, frame)
+        y = None if y is None else column_or_1d(y)
+        frame, result = self._comparison(X)
+        by_group = {}
+        if labels is not None:
+            for label in pd.unique(labels):
+                rows = np.flatnonzero(labels == label)
+                by_group[label] = _measures(result, rows, y)
+        everybody = np.arange(len(frame))
+        return AuditResult(
+            _measures(result, everybody, y), by_group, _people(frame, result, labels)
+        )
+
+
+def _measures(result, rows, y):
+    """Figures over some of the people."""
+    part = dataclasses.replace(
+        result,
+        reference=result.reference.take(rows),
+        deployed=result.deployed.take(rows),
+        deployed_valid=result.deployed_valid[rows],
+        reference_decision=result.reference_decision[rows],
+        deployed_decision=result.deployed_decision[rows],
+    )
+    measures = part.measures()
+    if y is not None:
+        measures = {"accuracy": accuracy(y[rows], part.deployed_decision), **measures}
+    return measures
+
+
+def _people(frame, result, labels):
+    """The table of people: before, advised after, costs and what broke."""
+    people = frame.copy()
+    for name in frame.columns:
+        advised = [model.counterfactual[name] for model in (result.reference, result.deployed)]
+        if any((after.to_numpy() != frame[name].to_numpy()).any() for after in advised):
+            people[f"{name} (reference)"], people[f"{name} (deployed)"] = advised
+    columns = {
+        "reference_decision": result.reference_decision,
+        "deployed_decision": result.deployed_decision,
+        "needed": result.reference.needed,
+        "advice_survives": result.deployed_valid | ~result.reference.success,
+        "reference_cost": result.reference.cost,
+        "deployed_cost": result.deployed.cost,
+        "reference_status": result.reference.status,
+        "deployed_status": result.deployed.status,
+    }
+    if labels is not None:
+        columns["group"] = labels
+    return people.assign(**columns)

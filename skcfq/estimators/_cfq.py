@@ -1,0 +1,194 @@
+"""The counterfactual-faithful quantized classifier."""
+
+import numbers
+
+from .._utils._sklearn import HasMethods, Interval
+from ..training import PaperObjective
+from ._quantized import BaseQuantizedClassifier
+
+
+class CFQClassifier(BaseQuantizedClassifier):
+    """Quantized classifier trained so that the recourse of its full-precision teacher survives.
+
+    ``fit`` trains a teacher, solves its recourse on the training rows once, and trains the
+    quantized network on labels and recourse together [1]_, with learned steps, clips and
+    widths. The widths of the layers are chosen exactly within the bit budget.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : sequence of int, default=(128, 64)
+        Widths of the hidden ReLU layers; ``()`` is logistic regression.
+    bit_budget : float, default=4.0
+        Largest average number of bits per weight. A hard limit.
+    bits : sequence of {1.58, 2, 3, ..., 8} or one of them, default=(2, 3, 4, 8)
+        Candidate widths; 1.58 is ternary. A single one is uniform quantization.
+    activation_bits : {2, ..., 8} or None, default=None
+        Width of the hidden activations, by learned clips; ``None``: float activations.
+    per_channel : bool, default=True
+        One learned step per output of a layer; otherwise one per layer.
+    objective : PaperObjective or object with ``terms``, default=None
+        What is trained for; ``None`` is ``PaperObjective(eta=eta)``.
+    eta : float, default=1.0
+        Weight of the validity of the teacher's recourse in the default objective.
+    search_fraction : float, default=0.3
+        Share of the epochs during which widths are searched.
+    preprocessor : {"auto"}, transformer or None, default="auto"
+        How raw rows become the network's input. ``"auto"`` standardises numbers (columns of 0
+        and 1 stay) and one-hot encodes everything else, a missing category being a category.
+        ``None``: `X` is encoded already. A fitted teacher brings its own.
+    actions : ActionSet, default=None
+        What a person may change, in the units of `X`; ``None``: everything, within the range of
+        the training rows.
+    target : label, default=None
+        The favourable class that recourse leads to; ``None`` takes the last of ``classes_``.
+    solver : BaseSolver, default=None
+        Recourse search; ``None`` is :class:`GreedySolver`.
+    teacher : classifier, default=None
+        The full-precision model: ``None`` trains a :class:`FullPrecisionClassifier` with these
+        parameters; an unfitted classifier is cloned and fitted; a fitted one is used as it is
+        (``FrozenEstimator`` around it survives ``clone``). It must be backed by a network.
+    memory : joblib.Memory or path, default=None
+        Where the teacher and its recourse are kept, so that a grid over bit budgets trains one
+        teacher per fold.
+    max_epochs : int, default=30
+        Passes over the training rows of the quantized network.
+    batch_size : int, default=256
+        Rows per step.
+    lr : float, default=1e-3
+        Learning rate of AdamW at the start; it falls to 0 along a cosine.
+    weight_decay : float, default=1e-2
+        Of AdamW.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes.
+    early_stopping : bool, default=True
+        Stop when the objective on held-out training rows falls no more, and keep the best
+        epoch. With fewer than 100 different rows nothing is held out.
+    validation_fraction : float, default=0.1
+        Share of the different training rows held out.
+    n_iter_no_change : int, default=8
+        Epochs without improvement before the loop stops.
+    callbacks : sequence of skorch callbacks, default=None
+        Called by the training loop of the quantized network.
+    device : str, default="cpu"
+        Where the networks train.
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything random. The same seed gives the same model to the bit, whatever the
+        order of the rows.
+    verbose : int, default=0
+        1 prints a line per epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+    n_features_in_ : int
+        Number of columns seen in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if `X` had names.
+    teacher_ : classifier
+        The fitted full-precision model.
+    net_ : skorch.NeuralNet
+        The trained quantized network.
+    bits_ : tuple of float
+        Width of each layer's weights.
+    average_bits_ : float
+        Average over all weights, at most `bit_budget`.
+    history_ : list of dict
+        Losses and seconds of each epoch.
+    actions_ : ActionSpace
+        The action set bound to the training rows.
+    encoding_ : Encoding
+        Raw frame to network input.
+    target_ : label
+        The class that recourse leads to.
+
+    See Also
+    --------
+    QATClassifier : The same training without the recourse terms.
+    RecourseAuditor : Compares any two fitted classifiers.
+
+    References
+    ----------
+    .. [1] Yahyati, Lamaakal, El Makkaoui, Ouahbi (2026). "When Bits Break Recourse:
+       Counterfactual-Faithful Quantization". arXiv:2605.17160
+
+    Examples
+    --------
+    >>> from skcfq import CFQClassifier
+    >>> from skcfq.datasets import make_recourse_classification
+    >>> data = make_recourse_classification(n_samples=400, random_state=0)
+    >>> clf = CFQClassifier(actions=data.actions, bit_budget=4, max_epochs=10, random_state=0)
+    >>> score = clf.fit(data.data, data.target).score(data.data, data.target)
+    >>> clf.average_bits_ <= 4
+    True
+    >>> float(score) == score.accuracy
+    True
+    """
+
+    _parameter_constraints = {
+        **BaseQuantizedClassifier._parameter_constraints,
+        "objective": [HasMethods(["terms"]), None],
+        "eta": [Interval(numbers.Real, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(128, 64),
+        *,
+        bit_budget=4.0,
+        bits=(2, 3, 4, 8),
+        activation_bits=None,
+        per_channel=True,
+        objective=None,
+        eta=1.0,
+        search_fraction=0.3,
+        preprocessor="auto",
+        actions=None,
+        target=None,
+        solver=None,
+        teacher=None,
+        memory=None,
+        max_epochs=30,
+        batch_size=256,
+        lr=1e-3,
+        weight_decay=1e-2,
+        class_weight=None,
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=8,
+        callbacks=None,
+        device="cpu",
+        random_state=None,
+        verbose=0,
+    ):
+        super().__init__(
+            hidden_layer_sizes,
+            bit_budget=bit_budget,
+            bits=bits,
+            activation_bits=activation_bits,
+            per_channel=per_channel,
+            search_fraction=search_fraction,
+            preprocessor=preprocessor,
+            actions=actions,
+            target=target,
+            solver=solver,
+            teacher=teacher,
+            memory=memory,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            lr=lr,
+            weight_decay=weight_decay,
+            class_weight=class_weight,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            callbacks=callbacks,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.objective = objective
+        self.eta = eta
+
+    def _objective(self):
+        return PaperObjective(eta=self.eta) if self.objective is None else self.objective

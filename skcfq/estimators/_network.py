@@ -1,0 +1,338 @@
+"""What all our classifiers share: a network behind scikit-learn's interface."""
+
+import dataclasses
+import functools
+import numbers
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state, compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from .._utils._errors import raise_problems
+from .._utils._sklearn import (
+    CallbackSupportMixin,
+    HasMethods,
+    Interval,
+    StrOptions,
+    check_sample_weight,
+)
+from ..actions import ActionSet, Encoding, auto_preprocessor
+from ..recourse import BaseSolver, GreedySolver, one_thread
+from ..training import deployed, merge_rows, wrap_net
+from ._modules import module_state, restore_module
+from ._table import check_table
+from ._views import NetworkView
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingTable:
+    """Checked training rows, as given and merged.
+
+    Attributes
+    ----------
+    frame : DataFrame of shape (n_samples, n_features)
+        Raw rows.
+    labels : ndarray of shape (n_samples,)
+    codes : ndarray of int, shape (n_samples,)
+        Class indices.
+    weight : ndarray of shape (n_samples,)
+        Sample weights times class weights.
+    index : ndarray of int, shape (n_unique,)
+        Positions of the rows that stand for all that are equal, see `merge_rows`.
+    merged_weight : ndarray of shape (n_unique,)
+    """
+
+    frame: pd.DataFrame
+    labels: np.ndarray
+    codes: np.ndarray
+    weight: np.ndarray
+    index: np.ndarray
+    merged_weight: np.ndarray
+
+    @functools.cached_property
+    def merged(self):
+        """The rows at `index`."""
+        return self.frame.iloc[self.index]
+
+    @property
+    def merged_codes(self):
+        """Their class indices."""
+        return self.codes[self.index]
+
+
+class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+    """Prediction, recourse and state of the classifiers; subclasses fit."""
+
+    _parameter_constraints = {
+        "hidden_layer_sizes": ["array-like"],
+        "preprocessor": [StrOptions({"auto"}), HasMethods(["fit", "transform"]), None],
+        "actions": [ActionSet, None],
+        "target": "no_validation",
+        "solver": [BaseSolver, None],
+        "max_epochs": [Interval(numbers.Integral, 1, None, closed="left")],
+        "batch_size": [Interval(numbers.Integral, 1, None, closed="left")],
+        "lr": [Interval(numbers.Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(numbers.Real, 0, None, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(numbers.Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(numbers.Integral, 1, None, closed="left")],
+        "callbacks": ["array-like", None],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+    _doc_link_module = "skcfq"
+
+    # ----- reading the training table ------------------------------------------------------
+
+    def _read(self, X, y, sample_weight, reset=True):
+        """Check training data; sets ``classes_`` and feature attributes.
+
+        Returns
+        -------
+        TrainingTable
+        """
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y is None."
+            )
+        frame = check_table(self, X, reset=reset, allow_missing=self._imputes())
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        if len(y) != len(frame):
+            raise ValueError(
+                f"Found input variables with inconsistent numbers of samples: {[len(frame), len(y)]}"
+            )
+        if y.dtype.kind == "f" and not np.isfinite(y).all():
+            raise ValueError("Input y contains NaN or infinity.")
+        weight = check_sample_weight(
+            sample_weight, frame, dtype=np.float64, ensure_non_negative=True
+        )
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(np.unique(codes[weight > 0])) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs at least two classes in y with positive sample weight; "
+                f"y holds only one class: {self.classes_[np.unique(codes[weight > 0])].tolist()}."
+            )
+        raise_problems(type(self).__name__, self._target_problem())
+        weight = weight * compute_sample_weight(self.class_weight, y)
+        return TrainingTable(
+            frame, self.classes_[codes], codes, weight, *merge_rows(frame, codes, weight)
+        )
+
+    def _imputes(self):
+        """Whether missing numbers are the user's preprocessor's business."""
+        return isinstance(self.preprocessor, (ColumnTransformer, Pipeline))
+
+    def _target_problem(self):
+        """A sentence if the target is no class."""
+        if self.target is None or self.target in self.classes_.tolist():
+            return []
+        return [f"target={self.target!r} is not one of the classes {self.classes_.tolist()}."]
+
+    @property
+    def target_(self):
+        """The class that recourse leads to: `target`, by default the last class."""
+        check_is_fitted(self, "classes_")
+        return self.classes_.tolist()[-1] if self.target is None else self.target
+
+    @property
+    def _target_index(self):
+        return self.classes_.tolist().index(self.target_)
+
+    def _fit_encoding(self, table):
+        """Fit the preprocessor: the automatic one on weighted unique rows, the user's on all."""
+        frame = table.frame
+        if self.preprocessor is None:
+            problems = [
+                f"column {name!r} is not numeric: with preprocessor=None, X must be encoded."
+                for name, dtype in frame.dtypes.items()
+                if dtype.kind not in "biuf"
+            ]
+            raise_problems(f"Input X of {type(self).__name__}", problems)
+            return Encoding(None, frame.columns)
+        if isinstance(self.preprocessor, str):
+            fitted = auto_preprocessor(table.merged, table.merged_weight)
+        else:
+            fitted = clone(self.preprocessor).fit(frame, table.labels)
+        return Encoding(fitted, frame.columns)
+
+    def _encode(self, frame):
+        """Encoded rows in float64; unknown categories and missing values are clear errors."""
+        try:
+            encoded = self.encoding_.encode(frame)
+        except ValueError as error:
+            problems = self.encoding_.unknown_categories(frame)
+            if not problems:
+                raise
+            raise ValueError(
+                f"X of {type(self).__name__}: {' '.join(problems)} Correct the values, or give a preprocessor "
+                "whose OneHotEncoder has handle_unknown='infrequent_if_exist'."
+            ) from error
+        if not np.isfinite(encoded).all():
+            raise ValueError(
+                f"X of {type(self).__name__} holds NaN or infinity after the preprocessor: add a SimpleImputer to it."
+            )
+        return encoded
+
+    def _seed(self):
+        """One integer for everything that is random in this fit."""
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _set_module(self, module, history):
+        self.history_ = history
+        self.net_ = wrap_net(module, history, self.device)
+
+    # ----- prediction ----------------------------------------------------------------------
+
+    def _logits(self, X):
+        """Logits in float64, shape (n_samples, n_classes)."""
+        return self._frame_logits(self._checked(X))
+
+    def _checked(self, X):
+        """Rows to predict, as a frame."""
+        check_is_fitted(self, "net_")
+        return check_table(self, X, reset=False, allow_missing=self._imputes())
+
+    def _frame_logits(self, frame):
+        network = deployed(self.net_.module_, torch.float64)
+        with torch.no_grad(), one_thread():
+            parts = torch.from_numpy(np.array(self._encode(frame))).split(8192)
+            return torch.cat([network(part) for part in parts]).numpy()
+
+    def decision_function(self, X):
+        """Logit of the second class minus the first; all logits with more classes.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows in the units of ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+        """
+        logits = self._logits(X)
+        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+
+    def predict_proba(self, X):
+        """Class probabilities.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows in the units of ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+        """
+        logits = self._logits(X)
+        logits = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return logits / logits.sum(axis=1, keepdims=True)
+
+    def predict(self, X):
+        """Most probable class. Decisions are computed in double precision.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows in the units of ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        return self.classes_[self._logits(X).argmax(axis=1)]
+
+    # ----- recourse ------------------------------------------------------------------------
+
+    def network_view_(self):
+        """The fitted classifier as recourse sees it.
+
+        Returns
+        -------
+        NetworkView
+        """
+        check_is_fitted(self, "net_")
+        return NetworkView(
+            self.classes_,
+            self.encoding_,
+            deployed(self.net_.module_),
+            lambda frame: self._frame_logits(frame).argmax(axis=1),
+        )
+
+    def solve_recourse(self, X):
+        """Search recourse to the target for every row.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            People, in the units of ``fit``.
+
+        Returns
+        -------
+        RecourseResult
+        """
+        frame = self._checked(X)
+        view = self.network_view_()
+        return self._solver().solve(
+            view.logits, frame, self._target_index, self.actions_, predict=view.predict
+        )
+
+    def recourse(self, X):
+        """What each person could do to get the target, in the units of ``fit``.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            People, in the units of ``fit``.
+
+        Returns
+        -------
+        DataFrame of shape (n_samples, n_features + 3)
+            The rows after the action, with ``recourse_cost`` (0: none needed, NaN: none found),
+            ``recourse_success`` and ``recourse_status``.
+        """
+        return self.solve_recourse(X).to_frame()
+
+    def _solver(self):
+        return GreedySolver() if self.solver is None else clone(self.solver)
+
+    # ----- state ---------------------------------------------------------------------------
+
+    def __getstate__(self):
+        """NumPy arrays and plain values only: no optimizer, no training rows, no torch objects."""
+        state = dict(super().__getstate__())
+        net = state.pop("net_", None)
+        if net is not None:
+            state["_module_state"] = module_state(net.module_)
+        for transient in (
+            "_callback_fit_ctx",
+            "_parent_callback_ctx",
+            "_skl_callbacks_to_teardown",
+        ):
+            state.pop(transient, None)
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        module = state.pop("_module_state", None)
+        super().__setstate__(state)
+        if module is not None:
+            self.net_ = wrap_net(
+                restore_module(module), state["history_"], state.get("device", "cpu")
+            )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = True
+        tags.input_tags.sparse = False
+        return tags

@@ -1,0 +1,119 @@
+"""Plain quantization-aware training, the baseline."""
+
+from ..training import TaskObjective
+from ._quantized import BaseQuantizedClassifier
+
+
+class QATClassifier(BaseQuantizedClassifier):
+    """Quantized classifier trained on labels alone: the baselines of the paper.
+
+    The same code as :class:`CFQClassifier` without a recourse loss. With one width in `bits` it
+    is LSQ [1]_, with `activation_bits` PACT [2]_, with several widths accuracy-centric mixed
+    precision under a hard budget.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : sequence of int, default=(128, 64)
+        Widths of the hidden ReLU layers; ``()`` is logistic regression.
+    bit_budget : float, default=4.0
+        Largest average number of bits per weight. A hard limit.
+    bits : sequence of {1.58, 2, 3, ..., 8} or one of them, default=(2, 3, 4, 8)
+        Candidate widths; 1.58 is ternary. A single one is uniform quantization.
+    activation_bits : {2, ..., 8} or None, default=None
+        Width of the hidden activations, by learned clips; ``None``: float activations.
+    per_channel : bool, default=True
+        One learned step per output of a layer; otherwise one per layer.
+    search_fraction : float, default=0.3
+        Share of the epochs during which widths are searched.
+    preprocessor : {"auto"}, transformer or None, default="auto"
+        How raw rows become the network's input. ``"auto"`` standardises numbers (columns of 0
+        and 1 stay) and one-hot encodes everything else, a missing category being a category.
+        ``None``: `X` is encoded already. A fitted teacher brings its own.
+    actions : ActionSet, default=None
+        What a person may change, in the units of `X`; ``None``: everything, within the range of
+        the training rows.
+    target : label, default=None
+        The favourable class that recourse leads to; ``None`` takes the last of ``classes_``.
+    solver : BaseSolver, default=None
+        Recourse search; ``None`` is :class:`GreedySolver`.
+    teacher : classifier, default=None
+        The full-precision model: ``None`` trains a :class:`FullPrecisionClassifier` with these
+        parameters; an unfitted classifier is cloned and fitted; a fitted one is used as it is
+        (``FrozenEstimator`` around it survives ``clone``). It must be backed by a network.
+    memory : joblib.Memory or path, default=None
+        Where the teacher and its recourse are kept, so that a grid over bit budgets trains one
+        teacher per fold.
+    max_epochs : int, default=30
+        Passes over the training rows of the quantized network.
+    batch_size : int, default=256
+        Rows per step.
+    lr : float, default=1e-3
+        Learning rate of AdamW at the start; it falls to 0 along a cosine.
+    weight_decay : float, default=1e-2
+        Of AdamW.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes.
+    early_stopping : bool, default=True
+        Stop when the objective on held-out training rows falls no more, and keep the best
+        epoch. With fewer than 100 different rows nothing is held out.
+    validation_fraction : float, default=0.1
+        Share of the different training rows held out.
+    n_iter_no_change : int, default=8
+        Epochs without improvement before the loop stops.
+    callbacks : sequence of skorch callbacks, default=None
+        Called by the training loop of the quantized network.
+    device : str, default="cpu"
+        Where the networks train.
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything random. The same seed gives the same model to the bit, whatever the
+        order of the rows.
+    verbose : int, default=0
+        1 prints a line per epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+    n_features_in_ : int
+        Number of columns seen in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if `X` had names.
+    teacher_ : classifier
+        The fitted full-precision model.
+    net_ : skorch.NeuralNet
+        The trained quantized network.
+    bits_ : tuple of float
+        Width of each layer's weights.
+    average_bits_ : float
+        Average over all weights, at most `bit_budget`.
+    history_ : list of dict
+        Losses and seconds of each epoch.
+    actions_ : ActionSpace
+        The action set bound to the training rows.
+    encoding_ : Encoding
+        Raw frame to network input.
+    target_ : label
+        The class that recourse leads to.
+
+    See Also
+    --------
+    CFQClassifier : Keeps the recourse.
+
+    References
+    ----------
+    .. [1] S. K. Esser et al. (2020). "Learned Step Size Quantization". arXiv:1902.08153
+    .. [2] J. Choi et al. (2018). "PACT: Parameterized Clipping Activation for Quantized Neural
+       Networks". arXiv:1805.06085
+
+    Examples
+    --------
+    >>> from skcfq import QATClassifier
+    >>> from skcfq.datasets import make_recourse_classification
+    >>> data = make_recourse_classification(n_samples=400, random_state=0)
+    >>> clf = QATClassifier(bits=4, bit_budget=4, max_epochs=10, random_state=0)
+    >>> clf.fit(data.data, data.target).bits_
+    (4, 4, 4)
+    """
+
+    def _objective(self):
+        return TaskObjective()

@@ -1,0 +1,82 @@
+"""Input rows: checked once, then a frame in raw units everywhere."""
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import validate_data
+
+from .._utils._errors import raise_problems
+
+
+def check_table(estimator, X, *, reset, allow_missing=False):
+    """Check rows and return them as a frame in raw units.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Gets ``n_features_in_`` and ``feature_names_in_`` if `reset`, else is compared with.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        An array must be numeric and finite; a frame may hold categories, with missing ones.
+    reset : bool
+    allow_missing : bool, default=False
+        Whether the user's own preprocessor takes care of missing numbers.
+
+    Returns
+    -------
+    DataFrame of shape (n_samples, n_features)
+        Columns are named ``x0``, ``x1``, ... if `X` has no names. Missing categories are NaN.
+
+    Raises
+    ------
+    ValueError
+        For missing or infinite numbers, other columns than in fit, no rows or no columns.
+    TypeError
+        For sparse input.
+    """
+    if hasattr(X, "to_pandas") and not isinstance(X, pd.DataFrame):
+        X = X.to_pandas()
+    if not isinstance(X, pd.DataFrame):
+        array = validate_data(estimator, X, reset=reset, dtype="numeric")
+        if array.dtype.kind == "b":
+            array = array.astype(float)
+        return pd.DataFrame(array, columns=[f"x{i}" for i in range(array.shape[1])])
+    if X.columns.has_duplicates:
+        twice = X.columns[X.columns.duplicated()].unique().tolist()
+        raise ValueError(f"X has columns of the same name: {twice}. Rename them.")
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    if X.shape[1] == 0 or len(X) == 0:
+        raise ValueError(
+            f"Found array with {len(X)} sample(s) and {X.shape[1]} feature(s) (shape={X.shape}) "
+            "while a minimum of 1 is required."
+        )
+    frame, problems = {}, []
+    for name, column in X.items():
+        if isinstance(column.dtype, pd.SparseDtype):
+            raise TypeError(
+                f"column {name!r} is sparse: dense data is required, use sparse.to_dense()."
+            )
+        if pd.api.types.is_complex_dtype(column.dtype):
+            raise ValueError(f"Complex data not supported: column {name!r}.")
+        if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(
+            column.dtype
+        ):
+            values = column.to_numpy(dtype=float, na_value=np.nan)
+            if np.isinf(values).any():
+                problems.append(f"column {name!r} holds infinity.")
+            if np.isnan(values).any() and not allow_missing:
+                problems.append(
+                    f"column {name!r} holds NaN. Impute it: preprocessor=ColumnTransformer with "
+                    "SimpleImputer in front of the scaler."
+                )
+            # Extension integers become NumPy's; integers without missing values stay integers.
+            whole = pd.api.types.is_integer_dtype(column.dtype) and not np.isnan(values).any()
+            frame[name] = column.astype("int64") if whole else pd.Series(values, index=column.index)
+        elif pd.api.types.is_datetime64_any_dtype(column.dtype):
+            problems.append(
+                f"column {name!r} holds dates: turn them into numbers first, e.g. years."
+            )
+        else:
+            # One kind of missing category, whatever the column's dtype calls it.
+            values = column.astype(object)
+            frame[name] = values.where(values.notna(), np.nan)
+    raise_problems(f"Input X of {type(estimator).__name__}", problems)
+    return pd.DataFrame(frame, index=X.index)

@@ -1,0 +1,282 @@
+"""A linear layer that computes with quantized weights and learns steps and width.
+
+Its forward pass stores nothing on it: what it computes follows from its parameters, buffers and
+mode alone, so a copy, a pickle or a state dict gives the same outputs.
+
+Steps are stored by their logarithm. They stay positive by construction, and an optimizer changes
+them by a share of their size, the same for wide and narrow widths, which is what LSQ's gradient
+scale is meant to bring about.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ._bits import canonical_bits, canonical_widths, levels, listed
+from ._calibration import mse_step
+from ._functional import lsq_grad_scale, lsq_quantize, quantize_codes
+from ._state import check_same
+
+
+class QuantLinear(nn.Module):
+    """A linear layer with quantized weights, at one width or searching among several.
+
+    While it searches (``bits is None``), it computes with the width that is largest in
+    ``bit_logits + noise``, the widest of equals. With Gumbel noise, given by the caller so that
+    a draw is reproducible, that is a draw from ``softmax(bit_logits)``; without noise it is the
+    preferred width. In training the preferences get the gradient of a straight-through one-hot
+    (Gumbel-softmax). After :meth:`fix_bits` only the fixed width is computed. Weights are
+    signed; the bias stays in full precision.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        Sizes.
+    bits : sequence of width
+        Candidate widths, see :func:`canonical_bits`; kept in rising order. A single one is fixed
+        from the start.
+    per_channel : bool, default=True
+        One step per output; otherwise one for the layer.
+    bias : bool, default=True
+        Whether there is a bias.
+    tau : float, default=1.0
+        Temperature of the Gumbel-softmax.
+
+    Attributes
+    ----------
+    candidate_bits : tuple of int or float
+        Widths in rising order.
+    weight : Parameter of shape (out_features, in_features)
+        Full-precision weights behind the quantized ones.
+    bias : Parameter of shape (out_features,) or None
+    log_step : Parameter of shape (n_candidates, out_features or 1, 1)
+        Logarithm of the learned step of each width.
+    bit_logits : Parameter of shape (n_candidates,)
+        Preference for each width, 0 at first.
+    bit_index : buffer, int64 of shape ()
+        Index of the fixed width, -1 while searching.
+
+    References
+    ----------
+    .. [1] S. K. Esser et al. (2020). "Learned Step Size Quantization". arXiv:1902.08153
+    .. [2] E. Jang, S. Gu, B. Poole (2017). "Categorical Reparameterization with
+       Gumbel-Softmax". arXiv:1611.01144
+
+    Examples
+    --------
+    >>> import torch
+    >>> layer = QuantLinear(8, 3, bits=(2, 4, 8))
+    >>> layer.bits is None
+    True
+    >>> layer.fix_bits(4)
+    >>> layer.bits, layer(torch.zeros(5, 8)).shape, layer.codes().dtype
+    (4, torch.Size([5, 3]), torch.int8)
+    """
+
+    def __init__(self, in_features, out_features, bits, per_channel=True, bias=True, tau=1.0):
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        self.candidate_bits = tuple(sorted(canonical_widths(bits)))
+        self.per_channel = bool(per_channel)
+        self.tau = float(tau)
+        n_candidates = len(self.candidate_bits)
+        self.weight = nn.Parameter(torch.empty(out_features, in_features))
+        self.register_parameter("bias", nn.Parameter(torch.zeros(out_features)) if bias else None)
+        n_steps = out_features if per_channel else 1
+        self.log_step = nn.Parameter(torch.empty(n_candidates, n_steps, 1))
+        self.bit_logits = nn.Parameter(torch.zeros(n_candidates))
+        self.register_buffer("bit_index", torch.tensor(0 if n_candidates == 1 else -1))
+        self.register_buffer(
+            "_widths", torch.tensor(self.candidate_bits, dtype=torch.float32), persistent=False
+        )
+        # (q_min, q_max, gradient scale) of each width.
+        n_shared = in_features if per_channel else in_features * out_features
+        limits = [levels(width) for width in self.candidate_bits]
+        self._lsq_constants = tuple((*pair, lsq_grad_scale(n_shared, pair[1])) for pair in limits)
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+        self.reset_steps()
+
+    @classmethod
+    def from_linear(cls, linear, bits, per_channel=True, tau=1.0):
+        """Quantize a float layer: copy its weights, and set each width's step by :func:`mse_step`.
+
+        Parameters
+        ----------
+        linear : torch.nn.Linear
+            It is not changed, and shares no memory with the new layer.
+        bits, per_channel, tau
+            As in the class.
+
+        Returns
+        -------
+        QuantLinear
+
+        Examples
+        --------
+        >>> QuantLinear.from_linear(torch.nn.Linear(4, 2), bits=(4,))
+        QuantLinear(in_features=4, out_features=2, bits=(4,), per_channel=True, fixed=4)
+        """
+        layer = cls(
+            linear.in_features,
+            linear.out_features,
+            bits,
+            per_channel=per_channel,
+            bias=linear.bias is not None,
+            tau=tau,
+        ).to(linear.weight)
+        with torch.no_grad():
+            layer.weight.copy_(linear.weight)
+            if linear.bias is not None:
+                layer.bias.copy_(linear.bias)
+        layer.reset_steps()
+        return layer
+
+    @torch.no_grad()
+    def reset_steps(self):
+        """Set each width's step to :func:`mse_step` of the present weights."""
+        for log_step, bits in zip(self.log_step, self.candidate_bits, strict=True):
+            log_step.copy_(mse_step(self.weight, bits, self.per_channel).log_())
+
+    def forward(self, x, noise=None):
+        """Map (..., in_features) to (..., out_features) with the quantized weight."""
+        return F.linear(x, self.quantized_weight(noise=noise), self.bias)
+
+    def quantized_weight(self, choice=None, noise=None):
+        """The weight as the forward pass uses it.
+
+        Parameters
+        ----------
+        choice : int, default=None
+            Index into ``candidate_bits``. ``None`` is what forward takes: the fixed width or,
+            while searching, that of the largest ``bit_logits + noise``.
+        noise : torch.Tensor of shape (n_candidates,), default=None
+            See :func:`gumbel_noise`. ``None`` adds none.
+
+        Returns
+        -------
+        torch.Tensor of shape (out_features, in_features)
+            Exactly ``codes * step``.
+        """
+        if choice is None:
+            choice = int(self.bit_index)
+        if choice >= 0:
+            return self._quantize(choice)
+        logits = self.bit_logits if noise is None else self.bit_logits + noise
+        quantized = self._quantize(_widest_of_largest(logits))
+        if not self.training:
+            return quantized
+        # Exactly zero: it adds the gradient of a straight-through one-hot, and leaves the weight
+        # on its levels.
+        share = (logits / self.tau).softmax(0)  # (n_candidates,)
+        return quantized + self._through(share - share.detach())
+
+    def _through(self, share):
+        """Mix the quantized weights of all candidates; only `share` gets a gradient."""
+        with torch.no_grad():
+            steps = self.log_step.exp()
+            candidates = (self.weight / steps).round_()  # (n_candidates, out, in)
+            for codes, (q_min, q_max, _) in zip(candidates, self._lsq_constants, strict=True):
+                codes.clamp_(q_min, q_max)
+            candidates.mul_(steps)
+        return (share @ candidates.flatten(1)).view_as(self.weight)
+
+    def _quantize(self, choice):
+        return lsq_quantize(self.weight, self.log_step[choice].exp(), *self._lsq_constants[choice])
+
+    def fix_bits(self, bits):
+        """End the search: compute with one width from now on.
+
+        Parameters
+        ----------
+        bits : width
+            One of ``candidate_bits``.
+
+        Raises
+        ------
+        ValueError
+            If it is none of them.
+        """
+        width = canonical_bits(bits)
+        if width not in self.candidate_bits:
+            raise ValueError(
+                f"bits={bits!r}: not a candidate of this layer. Allowed: {listed(self.candidate_bits)}."
+            )
+        self.bit_index.fill_(self.candidate_bits.index(width))
+
+    @property
+    def bits(self):
+        """The fixed width, an int or `TERNARY_BITS`; None while searching."""
+        index = int(self.bit_index)
+        return None if index < 0 else self.candidate_bits[index]
+
+    @property
+    def n_weights(self):
+        """How many weights the width applies to; the bias is not among them."""
+        return self.weight.numel()
+
+    def expected_bits(self):
+        """Bits per weight that the preferences lead to expect, differentiable.
+
+        Returns
+        -------
+        torch.Tensor of shape ()
+            ``softmax(bit_logits) @ candidate_bits``; the fixed width, without a gradient, after
+            the search.
+        """
+        index = int(self.bit_index)
+        if index >= 0:
+            return self._widths[index]
+        return self.bit_logits.softmax(0) @ self._widths
+
+    def steps(self):
+        """Steps of the fixed width.
+
+        Returns
+        -------
+        torch.Tensor of shape (out_features or 1, 1)
+            Detached.
+        """
+        return self.log_step.detach()[self._fixed_index()].exp()
+
+    @torch.no_grad()
+    def codes(self):
+        """Integer weights of the fixed width: what is packed and deployed.
+
+        Returns
+        -------
+        torch.Tensor of int8, of shape (out_features, in_features)
+            ``codes() * steps()`` is :meth:`quantized_weight`, to the bit.
+        """
+        q_min, q_max, _ = self._lsq_constants[self._fixed_index()]
+        return quantize_codes(self.weight, self.steps(), q_min, q_max).to(torch.int8)
+
+    def _fixed_index(self):
+        index = int(self.bit_index)
+        if index < 0:
+            raise RuntimeError(
+                "The layer still searches its width: call fix_bits or apply_allocation first. "
+                f"Candidates: {listed(self.candidate_bits)}."
+            )
+        return index
+
+    def get_extra_state(self):
+        """The candidate widths, for the state dict."""
+        return torch.tensor(self.candidate_bits, dtype=torch.float64)
+
+    def set_extra_state(self, state):
+        """Refuse a state dict that counts other candidates: its index would mean another width."""
+        check_same("candidate bits", canonical_widths(state.tolist()), self.candidate_bits)
+
+    def extra_repr(self):
+        """Sizes, widths and, when it is settled, the width in use."""
+        fixed = "" if self.bits is None else f", fixed={self.bits:.4g}"
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, "
+            f"bits={listed(self.candidate_bits)}, per_channel={self.per_channel}{fixed}"
+        )
+
+
+def _widest_of_largest(logits):
+    values = logits.tolist()
+    return max(range(len(values)), key=lambda k: (values[k], k))

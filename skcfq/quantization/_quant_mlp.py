@@ -1,0 +1,95 @@
+"""The quantized network: layers and activations in turn."""
+
+from torch import nn
+
+from ._quant_linear import QuantLinear
+from ._quant_relu import QuantReLU
+
+
+class QuantMLP(nn.Module):
+    """Quantized Linear-ReLU-...-Linear.
+
+    Parameters
+    ----------
+    layers : sequence of QuantLinear
+        At least one.
+    activations : sequence of QuantReLU
+        One between each two layers.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = QuantMLP([QuantLinear(4, 3, (2, 4)), QuantLinear(3, 2, (2, 4))], [QuantReLU()])
+    >>> model(torch.zeros(5, 4)).shape
+    torch.Size([5, 2])
+    """
+
+    def __init__(self, layers, activations):
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        self.activations = nn.ModuleList(activations)
+        if len(self.layers) != len(self.activations) + 1:
+            raise ValueError(
+                f"{len(self.layers)} layers with {len(self.activations)} activations: "
+                "one activation is needed between each two layers."
+            )
+
+    def forward(self, x, noise=None):
+        """Map (n_samples, n_inputs) to logits, (n_samples, n_classes).
+
+        `noise`, of :func:`gumbel_noise`, draws the widths while they are searched: with the same
+        noise, several passes see the same network. ``None`` takes the preferred widths.
+        """
+        noise = [None] * len(self.layers) if noise is None else noise
+        x = self.layers[0](x, noise[0])
+        for i, activation in enumerate(self.activations, start=1):
+            x = self.layers[i](activation(x), noise[i])
+        return x
+
+
+def build_quantized(linears, bits, per_channel=True, activation_bits=None, clips=None):
+    """Quantize the layers of a float network.
+
+    Parameters
+    ----------
+    linears : sequence of torch.nn.Linear
+        See :func:`linear_layers`. Copied, not changed.
+    bits : sequence of width
+        Candidate widths of every layer, see :class:`QuantLinear`.
+    per_channel : bool, default=True
+        One step per output; otherwise one per layer.
+    activation_bits : {None, 2, 3, 4, 5, 6, 7, 8}, default=None
+        Width of the hidden activations; ``None`` leaves them in full precision.
+    clips : sequence of float, default=None
+        Where each hidden activation's clip starts, see :func:`calibrate_clips`.
+
+    Returns
+    -------
+    QuantMLP
+
+    Examples
+    --------
+    >>> from skcfq.quantization import linear_layers, mlp
+    >>> build_quantized(linear_layers(mlp((4, 3, 2))), bits=(2, 4), activation_bits=8, clips=[2.0])
+    QuantMLP(
+      (layers): ModuleList(
+        (0): QuantLinear(in_features=4, out_features=3, bits=(2, 4), per_channel=True)
+        (1): QuantLinear(in_features=3, out_features=2, bits=(2, 4), per_channel=True)
+      )
+      (activations): ModuleList(
+        (0): QuantReLU(bits=8, clip=2)
+      )
+    )
+    """
+    linears = list(linears)
+    n_hidden = len(linears) - 1
+    if clips is not None and len(clips) != n_hidden:
+        raise ValueError(
+            f"clips has {len(clips)} values: one per hidden layer, {n_hidden}, is needed."
+        )
+    layers = [QuantLinear.from_linear(linear, bits, per_channel) for linear in linears]
+    if clips is None:
+        activations = [QuantReLU(activation_bits) for _ in range(n_hidden)]
+    else:
+        activations = [QuantReLU(activation_bits, clip) for clip in clips]
+    return QuantMLP(layers, activations).to(linears[0].weight)

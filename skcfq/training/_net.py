@@ -1,0 +1,272 @@
+"""The one training loop: skorch's, fed with batches and a list of terms."""
+
+import dataclasses
+import functools
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+from skorch.helper import predefined_split
+
+from ..quantization import (
+    allocate_bits,
+    apply_allocation,
+    bit_preferences,
+    gumbel_noise,
+    quant_layers,
+)
+from ..recourse import one_thread
+from ._batches import BatchDataset, TensorBatches
+from ._terms import Step
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingPlan:
+    """How to train.
+
+    Attributes
+    ----------
+    max_epochs : int
+    batch_size : int
+    lr : float
+        Of AdamW; it falls to 0 along a cosine.
+    weight_decay : float
+    patience : int or None
+        Epochs without a lower validation loss before the loop stops; None never stops.
+    seed : int
+        Of the order of the rows and of the widths drawn.
+    device : str
+    bit_budget : float or None
+        Average bits that the allocation at the end of the search may spend.
+    search_epochs : int
+        Epochs during which widths are searched; 0 if there is nothing to search.
+    bit_lr : float
+        Learning rate of the width preferences.
+    callbacks : tuple
+        Further skorch callbacks.
+    verbose : int
+    """
+
+    max_epochs: int
+    batch_size: int
+    lr: float
+    weight_decay: float
+    patience: int | None
+    seed: int
+    device: str = "cpu"
+    bit_budget: float | None = None
+    search_epochs: int = 0
+    bit_lr: float = 0.05
+    callbacks: tuple = ()
+    verbose: int = 0
+
+
+class TermNet(NeuralNet):
+    """A skorch net whose loss is a sum of terms, see `_terms`.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    terms : sequence of callables
+    target : int
+        Index of the wanted class.
+    noise : torch.Generator or None
+        Draws the widths while they are searched.
+    **kwargs
+        As in skorch.
+    """
+
+    def __init__(
+        self,
+        module,
+        *,
+        terms=(),
+        target=0,
+        noise=None,
+        criterion=torch.nn.CrossEntropyLoss,
+        **kwargs,
+    ):
+        super().__init__(module, criterion=criterion, **kwargs)
+        self.terms = terms
+        self.target = target
+        self.noise = noise
+
+    def _loss(self, batch, noise):
+        module = self.module_
+        draws = gumbel_noise(module, noise) if noise is not None else None
+        network = module if draws is None else functools.partial(module, noise=draws)
+        step = Step(network, module, batch.to(self.device), self.target)
+        return sum(term(step) for term in self.terms)
+
+    def train_step_single(self, batch, **fit_params):
+        """One forward and backward pass over a batch."""
+        self._set_training(True)
+        loss = self._loss(batch, self.noise)
+        loss.backward()
+        return {"loss": loss, "y_pred": None}
+
+    def validation_step(self, batch, **fit_params):
+        """The loss of a batch, without gradients."""
+        self._set_training(False)
+        with torch.no_grad():
+            return {"loss": self._loss(batch, None), "y_pred": None}
+
+
+class AllocateBits(Callback):
+    """End the search for widths: spend the budget exactly by the learned preferences.
+
+    Parameters
+    ----------
+    epoch : int
+        After which epoch.
+    budget : float
+        Average bits per weight.
+    """
+
+    def __init__(self, epoch, budget):
+        self.epoch = epoch
+        self.budget = budget
+
+    def on_epoch_end(self, net, **kwargs):
+        """Allocate once."""
+        if len(net.history) == self.epoch:
+            allocate_by_preference(net.module_, self.budget)
+
+
+def allocate_by_preference(module, budget):
+    """Fix the widths that the preferences like best within the budget.
+
+    A wider layer is never liked less than a narrower one: bits that no layer asks for are spent
+    all the same, since they only bring the weights closer to full precision.
+
+    Parameters
+    ----------
+    module : QuantMLP
+    budget : float
+        Average bits per weight.
+    """
+    layers = quant_layers(module)
+    liked = np.maximum.accumulate(bit_preferences(module), axis=1)  # (n_layers, n_candidates)
+    sizes = [layer.n_weights for layer in layers]
+    apply_allocation(module, allocate_bits(liked, sizes, layers[0].candidate_bits, budget))
+
+
+class StopWhenSettled(EarlyStopping):
+    """Early stopping that waits until the widths are fixed, and restores the best epoch."""
+
+    def on_epoch_end(self, net, **kwargs):
+        """Count only epochs in which what is measured is what will be deployed."""
+        if all(layer.bits is not None for layer in quant_layers(net.module_)):
+            super().on_epoch_end(net, **kwargs)
+
+
+class EpochHook(Callback):
+    """Call a function at the beginning and at the end of each epoch.
+
+    Parameters
+    ----------
+    begin, end : callable
+        Called with the net.
+    """
+
+    def __init__(self, begin, end):
+        self.begin = begin
+        self.end = end
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Call `begin`."""
+        self.begin(net)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Call `end`."""
+        self.end(net)
+
+
+def train(module, terms, batch, valid_batch, target, plan):
+    """Train a module.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Trained in place.
+    terms : sequence of callables
+        See `_terms`.
+    batch, valid_batch : Batch
+        Training rows, and those for early stopping or None.
+    target : int
+        Index of the wanted class.
+    plan : TrainingPlan
+
+    Returns
+    -------
+    list of dict
+        Losses and seconds of each epoch.
+    """
+    callbacks = [("lr", LRScheduler("CosineAnnealingLR", T_max=plan.max_epochs))]
+    if plan.search_epochs:
+        callbacks.append(("bits", AllocateBits(plan.search_epochs, plan.bit_budget)))
+    if plan.patience is not None and valid_batch is not None:
+        stop = StopWhenSettled(patience=plan.patience, load_best=True, sink=_silent)
+        callbacks.append(("stop", stop))
+    callbacks += [(f"callback{i}", callback) for i, callback in enumerate(plan.callbacks)]
+    groups = (
+        [("*bit_logits", {"lr": plan.bit_lr, "weight_decay": 0.0})] if plan.search_epochs else []
+    )
+    if quant_layers(module):
+        groups.append(("*log_step", {"weight_decay": 0.0}))
+    net = TermNet(
+        module,
+        terms=terms,
+        target=target,
+        noise=torch.Generator().manual_seed(plan.seed + 1) if plan.search_epochs else None,
+        max_epochs=plan.max_epochs,
+        batch_size=plan.batch_size,
+        lr=plan.lr,
+        optimizer=torch.optim.AdamW,
+        optimizer__weight_decay=plan.weight_decay,
+        optimizer__fused=True,
+        **({"optimizer__param_groups": groups} if groups else {}),
+        iterator_train=TensorBatches,
+        iterator_train__generator=torch.Generator().manual_seed(plan.seed),
+        iterator_valid=TensorBatches,
+        iterator_valid__batch_size=8192,
+        train_split=None if valid_batch is None else predefined_split(BatchDataset(valid_batch)),
+        callbacks=callbacks,
+        device=plan.device,
+        verbose=plan.verbose,
+    )
+    with one_thread():
+        net.fit(BatchDataset(batch), None)
+    module.load_state_dict(net.module_.state_dict())
+    return [{k: v for k, v in epoch.items() if k != "batches"} for epoch in net.history.to_list()]
+
+
+def _silent(*args):
+    """A sink that prints nothing."""
+
+
+def wrap_net(module, history, device="cpu"):
+    """A skorch net around a trained module, with its history and without training state.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    history : list of dict
+    device : str, default="cpu"
+
+    Returns
+    -------
+    skorch.NeuralNet
+        Initialised: ``net.module_`` computes, ``net.history`` tells how it was trained.
+    """
+    net = NeuralNet(
+        module, criterion=torch.nn.CrossEntropyLoss, train_split=None, callbacks=None,
+        iterator_valid=TensorBatches, verbose=0, device=device,
+    )  # fmt: skip
+    net.initialize()
+    for epoch in history:
+        net.history.new_epoch()
+        for name, value in epoch.items():
+            net.history.record(name, value)
+    return net

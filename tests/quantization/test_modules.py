@@ -1,0 +1,404 @@
+"""Quantized layers and networks."""
+
+import copy
+import io
+import pickle
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from skcfq.quantization import (
+    TERNARY_BITS,
+    QuantLinear,
+    QuantMLP,
+    QuantReLU,
+    build_quantized,
+    gumbel_noise,
+    linear_layers,
+    mlp,
+    mse_step,
+    quant_layers,
+)
+
+from .strategies import WIDTHS, candidates, widths
+
+BITS = ("ternary", 2, 4, 8)
+
+
+def network(bits=BITS, activation_bits=8, per_channel=True, seed=0):
+    torch.manual_seed(seed)
+    return build_quantized(
+        linear_layers(mlp((6, 5, 4, 2))), bits, per_channel, activation_bits, clips=[2.0, 1.5]
+    )
+
+
+def rows(n=20):
+    return torch.randn(n, 6, generator=torch.Generator().manual_seed(7))
+
+
+def searching():
+    return network().eval()
+
+
+def preferring():
+    model = network().eval()
+    for layer, k in zip(quant_layers(model), (0, 3, 2), strict=True):
+        nn.init.constant_(layer.bit_logits[k : k + 1].detach(), 2.0)
+    return model
+
+
+def fixed():
+    model = network().eval()
+    for layer, bits in zip(quant_layers(model), ("ternary", 8, 4), strict=True):
+        layer.fix_bits(bits)
+    return model
+
+
+STATES = pytest.mark.parametrize("make", [searching, preferring, fixed])
+
+
+# Traps named after the ones in the source paper's released code.
+
+
+@STATES
+def test_trap_reloading_changes_the_outputs(make):
+    model, x = make(), rows()
+    expected = model(x)
+    stored = io.BytesIO()
+    torch.save(model.state_dict(), stored)
+    stored.seek(0)
+    reloaded = network(seed=1).eval()
+    reloaded.load_state_dict(torch.load(stored, weights_only=True))
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model)), reloaded):
+        assert torch.equal(other(x), expected)
+        assert [layer.bits for layer in quant_layers(other)] == [
+            layer.bits for layer in quant_layers(model)
+        ]
+
+
+def contents(module):
+    """Everything a module holds, by name, with tensors copied."""
+    found = {}
+    for name, part in module.named_modules():
+        for key, value in vars(part).items():
+            if isinstance(value, dict) and key in ("_parameters", "_buffers"):
+                value = {
+                    k: (id(t), None if t is None else t.detach().clone()) for k, t in value.items()
+                }
+            elif key == "_modules":
+                value = list(value)
+            found[name, key] = value
+    return found
+
+
+def assert_same(a, b):
+    assert a.keys() == b.keys()
+    for key in a:
+        if key[1] in ("_parameters", "_buffers"):
+            assert a[key].keys() == b[key].keys()
+            for name, (identity, tensor) in a[key].items():
+                assert b[key][name][0] == identity
+                assert tensor is None or torch.equal(tensor, b[key][name][1])
+        else:
+            assert a[key] == b[key]
+
+
+@STATES
+@pytest.mark.parametrize("training", [True, False])
+def test_a_forward_pass_stores_nothing(make, training):
+    model = make().train(training)
+    before = contents(model)
+    model(rows()).sum().backward()
+    model.zero_grad()
+    assert_same(contents(model), before)
+
+
+def test_the_check_that_nothing_is_stored_can_fail():
+    class Forgetful(QuantReLU):
+        def forward(self, x):
+            self.last = x
+            return super().forward(x)
+
+    model = Forgetful(8)
+    before = contents(model)
+    model(rows())
+    with pytest.raises(AssertionError):
+        assert_same(contents(model), before)
+
+
+@STATES
+def test_evaluation_repeats_itself(make):
+    model, x = make(), rows()
+    assert torch.equal(model(x), model(x))
+
+
+def test_a_state_dict_of_other_candidates_is_refused():
+    state = network(bits=(2, 3, 4, 8)).state_dict()
+    with pytest.raises(
+        ValueError, match=r"candidate bits \(2, 3, 4, 8\), this module \(2, 4, 6, 8\)"
+    ):
+        network(bits=(2, 4, 6, 8)).load_state_dict(state)
+
+
+@pytest.mark.parametrize("activation_bits", [4, None])
+def test_trap_8_bit_ptq_with_4_bit_activations_cannot_be_loaded_either(activation_bits):
+    state = QuantReLU(activation_bits).state_dict()
+    module = QuantReLU(8)
+    with pytest.raises((ValueError, RuntimeError), match=r"activation bits|log_clip"):
+        module.load_state_dict(state)
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_trap_8_bit_ptq_with_4_bit_activations(bits):
+    activation = QuantReLU(bits, clip=3.0)
+    out = activation(torch.linspace(-1, 5, 9001)).detach()
+    assert len(out.unique()) == 2**bits
+    codes = out / activation.step()
+    torch.testing.assert_close(codes, codes.round(), rtol=0, atol=1e-3)
+    assert (
+        build_quantized(linear_layers(mlp((2, 3, 2))), (8,), activation_bits=bits)
+        .activations[0]
+        .bits
+        == bits
+    )
+
+
+# Quantized weights.
+
+
+@given(bits=candidates, per_channel=st.booleans(), data=st.data())
+def test_fixed_output_is_codes_times_steps_exactly(bits, per_channel, data):
+    layer = QuantLinear(7, 4, bits, per_channel)
+    layer.fix_bits(data.draw(st.sampled_from(bits)))
+    x = torch.randn(3, 7)
+    codes, steps = layer.codes(), layer.steps()
+    assert codes.dtype == torch.int8
+    assert steps.shape == (4 if per_channel else 1, 1)
+    assert torch.equal(layer.quantized_weight(), codes * steps)
+    assert torch.equal(layer(x), nn.functional.linear(x, codes * steps, layer.bias))
+
+
+@given(bits=widths)
+def test_a_layer_has_no_more_levels_than_its_width(bits):
+    layer = QuantLinear(300, 2, (bits,))
+    for row in layer.quantized_weight():
+        assert len(row.unique()) <= (3 if bits == TERNARY_BITS else 2**bits)
+
+
+@pytest.mark.parametrize("per_channel", [True, False])
+def test_from_linear_copies_weights_and_fits_steps(per_channel):
+    linear = nn.Linear(5, 3, dtype=torch.float64)
+    layer = QuantLinear.from_linear(linear, (8, 2), per_channel)
+    assert layer.candidate_bits == (2, 8)
+    assert torch.equal(layer.weight, linear.weight)
+    assert torch.equal(layer.bias, linear.bias)
+    assert layer.weight.dtype == layer.log_step.dtype == torch.float64
+    assert layer.weight.data_ptr() != linear.weight.data_ptr()
+    for log_step, bits in zip(layer.log_step, (2, 8), strict=True):
+        torch.testing.assert_close(log_step.exp(), mse_step(linear.weight, bits, per_channel))
+    torch.testing.assert_close(layer.quantized_weight(1), linear.weight, atol=0.01, rtol=0.05)
+
+
+def test_a_layer_without_bias():
+    layer = QuantLinear.from_linear(nn.Linear(5, 3, bias=False), (4,))
+    assert layer.bias is None
+    assert layer(torch.zeros(2, 5)).tolist() == [[0] * 3] * 2
+
+
+def test_a_single_candidate_is_fixed_from_the_start():
+    layer = QuantLinear(3, 2, ("ternary",))
+    assert layer.bits == TERNARY_BITS
+    assert set(layer.codes().unique().tolist()) <= {-1, 0, 1}
+
+
+def test_fixing_a_width_that_is_no_candidate():
+    layer = QuantLinear(3, 2, (2, 4))
+    with pytest.raises(
+        ValueError, match=r"bits=8: not a candidate of this layer. Allowed: \(2, 4\)"
+    ):
+        layer.fix_bits(8)
+    assert layer.bits is None
+
+
+def test_codes_and_steps_need_a_fixed_width():
+    layer = QuantLinear(3, 2, (1.58, 4))
+    for method in (layer.codes, layer.steps):
+        with pytest.raises(
+            RuntimeError, match=r"call fix_bits or apply_allocation first. Candidates: \(1.585, 4\)"
+        ):
+            method()
+
+
+def test_steps_stay_positive_however_far_they_are_trained():
+    layer = QuantLinear(3, 2, (4,))
+    start = layer.steps()
+    optimizer = torch.optim.SGD([layer.log_step], lr=100.0)
+    for _ in range(5):
+        optimizer.zero_grad()
+        layer.quantized_weight().square().sum().backward()
+        optimizer.step()
+    assert (layer.steps() > 0).all()
+    assert (layer.steps() != start).all()
+
+
+# The search for widths.
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("noisy", [True, False])
+def test_gradients_reach_weight_step_and_preferences_in_search(noisy):
+    model = network(bits=(2, 4, 8))
+    noise = gumbel_noise(model, generator()) if noisy else None
+    nn.functional.cross_entropy(model(rows(), noise), torch.arange(20) % 2).backward()
+    for layer in quant_layers(model):
+        for name in ("weight", "bias", "log_step", "bit_logits"):
+            gradient = getattr(layer, name).grad
+            assert gradient is not None
+            assert gradient.isfinite().all()
+            assert gradient.abs().sum() > 0, name
+        # Only the width that was drawn has its step trained.
+        assert (layer.log_step.grad.abs().sum((1, 2)) > 0).sum() == 1
+    assert all(activation.log_clip.grad is not None for activation in model.activations)
+
+
+def test_search_draws_exactly_one_candidate_by_the_preferences():
+    layer = QuantLinear(6, 5, (2, 4, 8))
+    with torch.no_grad():
+        layer.bit_logits.copy_(torch.tensor([0.2, 0.5, 0.3]).log())
+    weights = [layer.quantized_weight(k).detach() for k in range(3)]
+    source, counts = generator(), [0, 0, 0]
+    for _ in range(3000):
+        weight = layer.quantized_weight(noise=gumbel_noise(layer, source)[0]).detach()
+        drawn = [k for k in range(3) if torch.equal(weight, weights[k])]
+        assert len(drawn) == 1
+        counts[drawn[0]] += 1
+    assert counts == pytest.approx([600, 1500, 900], abs=90)
+
+
+def test_preference_gradient_is_that_of_the_straight_through_one_hot():
+    layer = QuantLinear(4, 3, (2, 4, 8), tau=0.7)
+    noise = gumbel_noise(layer, generator())[0]
+    upstream = torch.randn(3, 4)
+    (got,) = torch.autograd.grad(layer.quantized_weight(noise=noise), layer.bit_logits, upstream)
+    share = ((layer.bit_logits + noise) / 0.7).softmax(0)
+    worth = torch.stack([(layer.quantized_weight(k).detach() * upstream).sum() for k in range(3)])
+    (expected,) = torch.autograd.grad(share @ worth, layer.bit_logits)
+    torch.testing.assert_close(got, expected)
+
+
+def test_the_same_noise_is_the_same_network_in_either_mode():
+    model, x = network(), rows()
+    noise, again = gumbel_noise(model, generator(3)), gumbel_noise(model, generator(3))
+    assert torch.equal(model(x, noise), model(x, again))
+    assert torch.equal(model(x, noise), model.eval()(x, noise))
+
+
+@STATES
+def test_the_global_random_state_is_neither_read_nor_changed(make):
+    model = make().train()
+    before = torch.get_rng_state()
+    expected = model(rows(), gumbel_noise(model, generator()))
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(99)
+    assert torch.equal(model(rows(), gumbel_noise(model, generator())), expected)
+
+
+def test_noise_is_ignored_by_fixed_layers():
+    model = fixed()
+    assert torch.equal(model(rows(), gumbel_noise(model, generator())), model(rows()))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_without_noise_the_preferred_width_is_used_and_the_widest_of_equals(training):
+    layer = QuantLinear(6, 5, (2, 4, 8)).train(training)
+    assert torch.equal(layer.quantized_weight(), layer.quantized_weight(2))
+    with torch.no_grad():
+        layer.bit_logits[0] = 1
+    assert torch.equal(layer.quantized_weight(), layer.quantized_weight(0))
+
+
+# Activations and networks.
+
+
+def test_plain_relu_has_nothing_to_learn():
+    activation = QuantReLU()
+    assert list(activation.parameters()) == []
+    assert activation.clip is activation.step() is None
+    assert activation(torch.tensor([-1.0, 2.5])).tolist() == [0, 2.5]
+
+
+def test_clip_is_learned():
+    activation = QuantReLU(4, clip=1.0)
+    activation(torch.tensor([0.5, 2.0, 3.0])).sum().backward()
+    # Two inputs are clipped; d clip / d log_clip = clip = 1.
+    assert activation.log_clip.grad.item() == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("clip", [0, -1.0, float("inf"), float("nan")])
+def test_bad_clips_are_refused(clip):
+    with pytest.raises(ValueError, match="a finite number > 0"):
+        QuantReLU(8, clip)
+
+
+def test_eight_bits_are_close_to_the_float_network():
+    torch.manual_seed(0)
+    float_network, x = mlp((6, 32, 16, 2)), torch.randn(100, 6)
+    model = build_quantized(linear_layers(float_network), (8,))
+    assert (model(x) - float_network(x)).abs().max() < 0.05
+
+
+def test_a_linear_model_is_a_network_of_one_layer():
+    model = build_quantized(linear_layers(mlp((6, 2))), (4,), activation_bits=8, clips=[])
+    assert len(model.activations) == 0
+    assert model(rows()).shape == (20, 2)
+
+
+def test_numbers_of_layers_activations_and_clips_must_agree():
+    with pytest.raises(ValueError, match="2 layers with 0 activations"):
+        QuantMLP([QuantLinear(2, 2, (4,))] * 2, [])
+    with pytest.raises(ValueError, match="clips has 1 values: one per hidden layer, 2"):
+        build_quantized(linear_layers(mlp((2, 2, 2, 2))), (4,), clips=[1.0])
+
+
+def test_bad_sizes_are_refused():
+    for sizes in ((3,), (), (3, 0, 2)):
+        with pytest.raises(ValueError, match="at least two sizes"):
+            mlp(sizes)
+
+
+def test_he_initialisation():
+    torch.manual_seed(0)
+    first, last = linear_layers(mlp((400, 300, 200)))
+    assert first.weight.var().item() == pytest.approx(2 / 400, rel=0.05)
+    assert last.weight.var().item() == pytest.approx(1 / 300, rel=0.05)
+    assert first.bias.abs().sum() == last.bias.abs().sum() == 0
+
+
+@pytest.mark.parametrize("activation_bits", [None, 2])
+@pytest.mark.parametrize("bits", [("ternary",), (2,), (2, 4)])
+def test_training_learns_an_exclusive_or(bits, activation_bits):
+    torch.manual_seed(0)
+    x = torch.rand(256, 2) * 2 - 1
+    y = (x.prod(1) > 0).long()
+    model = build_quantized(linear_layers(mlp((2, 16, 16, 2))), bits, True, activation_bits)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    for _ in range(150):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    accuracy = (model.eval()(x).argmax(1) == y).double().mean().item()
+    assert accuracy > 0.85
+
+
+def test_every_width_can_be_used():
+    model = network(bits=WIDTHS)
+    for bits in WIDTHS:
+        for layer in quant_layers(model):
+            layer.fix_bits(bits)
+        assert model(rows()).isfinite().all()
