@@ -4,6 +4,7 @@ import contextlib
 import os
 
 import joblib
+import pandas as pd
 from filelock import FileLock
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
@@ -73,23 +74,35 @@ def learn_teacher(estimator, teacher, table, *, named, want_recourse, solver):
         Of the merged rows.
     """
     memory = check_memory(estimator.memory)
-    asked = (teacher, table.frame, table.labels, table.weight, named)
-    key = joblib.hash(asked)
+    key = None if memory.location is None else _fingerprint(teacher, table, named)
     with _lock(memory, key):
-        fitted = memory.cache(fit_teacher)(*asked)
+        # The key is hashed from all that the ignored arguments hold, only faster.
+        teach = memory.cache(_keyed_fit, ignore=["teacher", "table", "named"])
+        fitted = teach(key, teacher, table, named)
     view = network_view(fitted, table.frame.columns)
     space = bind_actions(estimator.actions, view.encoding, table.merged, table.merged_weight)
     if not want_recourse:
         return fitted, space, None
     with _lock(memory, f"{key}-recourse"):
-        # The fitted teacher follows from `key`: hashing what it was made from is enough.
-        solve = memory.cache(_solve, ignore=["view", "space"])
-        result = solve(view, space, key, table.merged, estimator.actions, estimator.target_, solver)
+        solve = memory.cache(_keyed_solve, ignore=["view", "space", "frame"])
+        result = solve(key, estimator.actions, estimator.target_, solver, view, space, table.merged)
     return fitted, space, result
 
 
-def _solve(view, space, key, frame, actions, target, solver):
-    """Recourse of rows by a teacher: cached by what the teacher and the space were made from."""
+def _fingerprint(teacher, table, named):
+    """What a fitted teacher follows from, hashed."""
+    rows = pd.util.hash_pandas_object(table.frame, index=False).to_numpy()
+    columns = [(str(name), str(dtype)) for name, dtype in table.frame.dtypes.items()]
+    return joblib.hash((teacher, rows, columns, table.labels, table.weight, named))
+
+
+def _keyed_fit(key, teacher, table, named):
+    """`fit_teacher`, looked up by key."""
+    return fit_teacher(teacher, table.frame, table.labels, table.weight, named)
+
+
+def _keyed_solve(key, actions, target, solver, view, space, frame):
+    """Recourse of a teacher's training rows, looked up by the teacher's key and what is asked."""
     wanted = view.classes.tolist().index(target)
     return solver.solve(view.logits, frame, wanted, space, predict=view.predict)
 

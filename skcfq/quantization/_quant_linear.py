@@ -41,6 +41,8 @@ class QuantLinear(nn.Module):
         Whether there is a bias.
     tau : float, default=1.0
         Temperature of the Gumbel-softmax.
+    generator : torch.Generator, default=None
+        Draws the weights (He initialisation); ``None`` is torch's global one.
 
     Attributes
     ----------
@@ -73,7 +75,9 @@ class QuantLinear(nn.Module):
     (4, torch.Size([5, 3]), torch.int8)
     """
 
-    def __init__(self, in_features, out_features, bits, per_channel=True, bias=True, tau=1.0):
+    def __init__(
+        self, in_features, out_features, bits, per_channel=True, bias=True, tau=1.0, generator=None
+    ):
         super().__init__()
         self.in_features = in_features
         self.out_features = out_features
@@ -94,7 +98,7 @@ class QuantLinear(nn.Module):
         n_shared = in_features if per_channel else in_features * out_features
         limits = [levels(width) for width in self.candidate_bits]
         self._lsq_constants = tuple((*pair, lsq_grad_scale(n_shared, pair[1])) for pair in limits)
-        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu", generator=generator)
         self.reset_steps()
 
     @classmethod
@@ -124,6 +128,7 @@ class QuantLinear(nn.Module):
             per_channel=per_channel,
             bias=linear.bias is not None,
             tau=tau,
+            generator=torch.Generator(),  # leaves the global random state alone
         ).to(linear.weight)
         with torch.no_grad():
             layer.weight.copy_(linear.weight)

@@ -62,7 +62,7 @@ def test_equal_layers_favour_the_earlier():
 
 
 def test_columns_may_come_in_any_order():
-    assert allocate_bits([[2, 1, 0], [6, 0, 5]], [100, 100], (8, 2, "ternary"), 5) == (2, 8)
+    assert allocate_bits([[2, 1, 0], [7, 0, 5]], [100, 100], (8, 2, "ternary"), 5) == (2, 8)
 
 
 @pytest.mark.parametrize("budget", [1.5, 1.58, 0, -1, float("nan")])

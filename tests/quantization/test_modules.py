@@ -202,6 +202,13 @@ def test_from_linear_copies_weights_and_fits_steps(per_channel):
     torch.testing.assert_close(layer.quantized_weight(1), linear.weight, atol=0.01, rtol=0.05)
 
 
+def test_quantizing_leaves_the_global_random_state_alone():
+    float_network = mlp((4, 3, 2), generator=generator())
+    before = torch.get_rng_state()
+    build_quantized(linear_layers(float_network), BITS)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_a_layer_without_bias():
     layer = QuantLinear.from_linear(nn.Linear(5, 3, bias=False), (4,))
     assert layer.bias is None
@@ -233,9 +240,11 @@ def test_codes_and_steps_need_a_fixed_width():
 
 
 def test_steps_stay_positive_however_far_they_are_trained():
+    torch.manual_seed(0)
     layer = QuantLinear(3, 2, (4,))
     start = layer.steps()
-    optimizer = torch.optim.SGD([layer.log_step], lr=100.0)
+    # A step itself would be negative after the first of these.
+    optimizer = torch.optim.SGD([layer.log_step], lr=10.0)
     for _ in range(5):
         optimizer.zero_grad()
         layer.quantized_weight().square().sum().backward()
