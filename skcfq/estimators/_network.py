@@ -250,7 +250,8 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         -------
         ndarray of shape (n_samples,)
         """
-        return self.classes_[self._logits(X).argmax(axis=1)]
+        decided = self._logits(X).argmax(axis=1)
+        return self.classes_[decided]
 
     # ----- recourse ------------------------------------------------------------------------
 

@@ -48,6 +48,9 @@ def check_table(estimator, X, *, reset, allow_missing=False):
             f"Found array with {len(X)} sample(s) and {X.shape[1]} feature(s) (shape={X.shape}) "
             "while a minimum of 1 is required."
         )
+    if not all(isinstance(name, str) for name in X.columns):
+        # As in scikit-learn, only names that are strings are names.
+        X = X.set_axis([f"x{i}" for i in range(X.shape[1])], axis=1)
     frame, problems = {}, []
     for name, column in X.items():
         if isinstance(column.dtype, pd.SparseDtype):

@@ -107,7 +107,8 @@ def _verified(X, encoded, target, needed, actions, rows, delta, choice, decide):
     moved = needed & ((delta != 0).any(axis=1) | (choice >= 0).any(axis=1))
     counterfactual = actions.apply(X, rows, delta, choice)
     success = ~needed
-    success[moved] = decide(counterfactual.iloc[moved]) == target[moved]
+    if moved.any():
+        success[moved] = decide(counterfactual.iloc[moved]) == target[moved]
     short = np.flatnonzero(moved & ~success)
     if len(short):
         continuous = actions.numeric.step == 0
