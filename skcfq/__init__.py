@@ -22,6 +22,6 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "audit": ["RecourseAuditor"],
         "estimators": ["CFQClassifier", "FullPrecisionClassifier", "QATClassifier"],
         "recourse": ["GreedySolver", "PGDSolver", "RecourseResult"],
-        "training": ["PaperObjective", "TaskObjective"],
+        "training": ["FaithfulObjective", "PaperObjective", "TaskObjective"],
     },
 )

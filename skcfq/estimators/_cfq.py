@@ -26,7 +26,7 @@ class CFQClassifier(BaseQuantizedClassifier):
         Width of the hidden activations, by learned clips; ``None``: float activations.
     per_channel : bool, default=True
         One learned step per output of a layer; otherwise one per layer.
-    objective : PaperObjective or object with ``terms``, default=None
+    objective : PaperObjective or object with ``prepare``, default=None
         What is trained for; ``None`` is ``PaperObjective(eta=eta)``.
     eta : float, default=1.0
         Weight of the validity of the teacher's recourse in the default objective.
@@ -127,7 +127,7 @@ class CFQClassifier(BaseQuantizedClassifier):
 
     _parameter_constraints = {
         **BaseQuantizedClassifier._parameter_constraints,
-        "objective": [HasMethods(["terms"]), None],
+        "objective": [HasMethods(["prepare"]), None],
         "eta": [Interval(numbers.Real, 0, None, closed="left")],
     }
 

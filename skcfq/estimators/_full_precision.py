@@ -167,7 +167,7 @@ class FullPrecisionClassifier(BaseNetworkClassifier):
         plan = training_plan(self, seed, task.hooks())
         history = train(
             module,
-            TaskObjective(bit_cost=0.0).terms(),
+            TaskObjective(bit_cost=0.0).prepare(None).terms,
             batch.take(torch.from_numpy(train_rows)),
             None if valid_rows is None else batch.take(torch.from_numpy(valid_rows)),
             self._target_index,

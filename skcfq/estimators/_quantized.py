@@ -18,8 +18,7 @@ from ..quantization import (
     mlp,
     quant_layers,
 )
-from ..recourse import Problem, RelaxedBox
-from ..training import short_action, train
+from ..training import Lesson, train
 from ._callbacks import FitTask
 from ._compare import compare
 from ._full_precision import FullPrecisionClassifier, as_batch, hold_out, training_plan
@@ -96,7 +95,7 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         self.verbose = verbose
 
     def _objective(self):
-        """The training objective: an object with ``terms`` and ``needs_recourse``."""
+        """The training objective: an object with ``prepare`` and ``needs_recourse``."""
         raise NotImplementedError
 
     def _candidates(self):
@@ -181,13 +180,9 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         encoded = self._encode(table.merged)
         module = self._student(view, encoded, widths, seed)
         batch = as_batch(encoded, table.merged_codes, table.merged_weight)
-        box = None
-        if objective.needs_recourse:
-            batch = batch._replace(
-                recourse=torch.from_numpy(advice.encoded),
-                reached=torch.from_numpy(advice.success.astype("float32")),
-            )
-            batch, box = self._with_short_actions(batch, objective, view, table.merged)
+        lesson = Lesson(batch.x, view.logits, self._target_index, table.merged, space, advice)
+        prepared = objective.prepare(lesson)
+        batch = batch._replace(points=prepared.points, extra=prepared.extra)
         train_rows, valid_rows = hold_out(self, table.merged_codes, seed)
         searching = len(widths) > 1
         plan = training_plan(
@@ -199,7 +194,7 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         )
         history = train(
             module,
-            objective.terms(box),
+            prepared.terms,
             batch.take(torch.from_numpy(train_rows)),
             None if valid_rows is None else batch.take(torch.from_numpy(valid_rows)),
             self._target_index,
@@ -246,23 +241,6 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
             linear_layers(source), widths, per_channel=self.per_channel,
             activation_bits=self.activation_bits, clips=clips,
         )  # fmt: skip
-
-    def _with_short_actions(self, batch, objective, view, frame):
-        """Add what the match term needs: limits, and the teacher's action after its few steps."""
-        if not getattr(objective, "matches", False):
-            return batch, None
-        rows = self.actions_.rows(frame)
-        target = torch.full((len(frame),), self._target_index)
-        box = RelaxedBox(Problem(self.actions_, rows, batch.x, target))
-        action = short_action(
-            view.logits,
-            batch.x,
-            box,
-            self._target_index,
-            objective.match_steps,
-            objective.match_step_size,
-        )
-        return batch._replace(low=box.low, high=box.high, short_action=action.detach()), box
 
     def score(self, X, y, sample_weight=None):
         """Accuracy, with what quantization did to the teacher's recourse.

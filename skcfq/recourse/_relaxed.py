@@ -60,6 +60,10 @@ class RelaxedBox:
         part.low, part.high = low, high
         return part
 
+    def without_limits(self):
+        """The features and costs alone, which hold no person's data."""
+        return self.with_limits(None, None)
+
     def cost(self, delta):
         """Cost of relaxed actions, shape (n,)."""
         return combine_cost(self.change(delta), self.norm, self.mix)

@@ -2,8 +2,9 @@
 
 from ._batches import Batch, BatchDataset, TensorBatches
 from ._deploy import deployed
+from ._faithful import FaithfulObjective
 from ._net import EpochHook, TrainingPlan, allocate_by_preference, train, wrap_net
-from ._objectives import PaperObjective, TaskObjective
+from ._objectives import Lesson, PaperObjective, Prepared, TaskObjective
 from ._rows import merge_rows, validation_split
 from ._terms import Step, short_action
 
@@ -11,7 +12,10 @@ __all__ = [
     "Batch",
     "BatchDataset",
     "EpochHook",
+    "FaithfulObjective",
+    "Lesson",
     "PaperObjective",
+    "Prepared",
     "Step",
     "TaskObjective",
     "TensorBatches",

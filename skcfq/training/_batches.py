@@ -16,31 +16,35 @@ class Batch(typing.NamedTuple):
         Class indices.
     weight : tensor of shape (n,)
         Sample weights with mean 1 over the training rows.
-    recourse : tensor of shape (n, d) or None
-        Encoded rows after the teacher's recourse; the row itself where none is needed.
-    reached : tensor of shape (n,) or None
-        1 where `recourse` gets the target from the teacher, 0 where none was found.
-    low, high, short_action : tensors of shape (n, d) or None
-        Limits of relaxed actions and the teacher's action after the few steps of the match
-        term.
+    points : dict of str to tensor of shape (n, d)
+        Further rows, one for each of `x`, at which an objective asks for logits.
+    extra : dict of str to tensor of shape (n, ...)
+        What else an objective knows about the rows.
     """
 
     x: torch.Tensor
     y: torch.Tensor
     weight: torch.Tensor
-    recourse: torch.Tensor | None = None
-    reached: torch.Tensor | None = None
-    low: torch.Tensor | None = None
-    high: torch.Tensor | None = None
-    short_action: torch.Tensor | None = None
+    points: dict = {}
+    extra: dict = {}
+
+    def map(self, function):
+        """The batch with a function applied to every tensor."""
+        return Batch(
+            function(self.x),
+            function(self.y),
+            function(self.weight),
+            {name: function(part) for name, part in self.points.items()},
+            {name: function(part) for name, part in self.extra.items()},
+        )
 
     def take(self, index):
         """The rows at `index`."""
-        return Batch(*(None if part is None else part[index] for part in self))
+        return self.map(lambda part: part[index])
 
     def to(self, device):
         """The batch on a device."""
-        return Batch(*(None if part is None else part.to(device) for part in self))
+        return self.map(lambda part: part.to(device))
 
 
 class BatchDataset(torch.utils.data.Dataset):

@@ -216,6 +216,8 @@ def train(module, terms, batch, valid_batch, target, plan):
     )
     if quant_layers(module):
         groups.append(("*log_step", {"weight_decay": 0.0}))
+    if any(name.endswith("log_clip") for name, _ in module.named_parameters()):
+        groups.append(("*log_clip", {"weight_decay": 0.0}))
     net = TermNet(
         module,
         terms=terms,

@@ -1,11 +1,58 @@
 """What a quantized network is trained for: objects that list their terms."""
 
+import dataclasses
 import numbers
 
+import torch
 from sklearn.base import BaseEstimator
 
-from .._utils._errors import raise_problems
-from ._terms import BitCostTerm, HingeTerm, MatchTerm, TaskTerm, ValidityTerm
+from ..recourse import Problem, RelaxedBox
+from ._terms import BitCostTerm, HingeTerm, MatchTerm, TaskTerm, ValidityTerm, short_action
+
+
+@dataclasses.dataclass(frozen=True)
+class Lesson:
+    """What a teacher can tell an objective about the training rows.
+
+    Attributes
+    ----------
+    x : tensor of shape (n_samples, n_columns)
+        Encoded rows.
+    network : torch.nn.Module
+        The teacher: encoded rows to logits.
+    target : int
+        Index of the wanted class.
+    frame : DataFrame of shape (n_samples, n_features)
+        The same rows in raw units.
+    space : ActionSpace
+        What people may do.
+    advice : RecourseResult or None
+        The teacher's recourse; None unless the objective has ``needs_recourse``.
+    """
+
+    x: torch.Tensor
+    network: torch.nn.Module
+    target: int
+    frame: object
+    space: object
+    advice: object
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """An objective made ready for the training rows.
+
+    Attributes
+    ----------
+    terms : tuple of callables
+        Each takes a `Step` and returns a loss; the losses are added.
+    points, extra : dict of str to tensor
+        For the `Batch`.
+    """
+
+    terms: tuple
+    points: dict = dataclasses.field(default_factory=dict)
+    extra: dict = dataclasses.field(default_factory=dict)
 
 
 class TaskObjective(BaseEstimator):
@@ -18,31 +65,22 @@ class TaskObjective(BaseEstimator):
 
     Examples
     --------
-    >>> TaskObjective().terms()
-    (TaskTerm(), BitCostTerm(strength=0.01))
+    >>> TaskObjective(bit_cost=0.0).prepare(None).terms
+    (TaskTerm(),)
     """
 
     needs_recourse = False
-    match_steps = 0
 
     def __init__(self, *, bit_cost=0.01):
         self.bit_cost = bit_cost
 
-    def terms(self, box=None):
-        """The terms, in order.
+    def problems(self):
+        """Sentences about wrong parameters, empty if there are none."""
+        return negative_values(self, ["bit_cost"])
 
-        Parameters
-        ----------
-        box : RelaxedBox, default=None
-            For a match term.
-
-        Returns
-        -------
-        tuple of callables
-            Each takes a :class:`Step` and returns a loss.
-        """
-        _check_not_negative(self, ["bit_cost"])
-        return (TaskTerm(), *([BitCostTerm(self.bit_cost)] if self.bit_cost else []))
+    def prepare(self, lesson):
+        """The terms; nothing is asked of the teacher."""
+        return Prepared((TaskTerm(), *_bit_terms(self.bit_cost)))
 
 
 class PaperObjective(BaseEstimator):
@@ -77,8 +115,9 @@ class PaperObjective(BaseEstimator):
 
     Examples
     --------
-    >>> PaperObjective(eta=0.5, hinge=0.1).terms()
-    (TaskTerm(), ValidityTerm(eta=0.5), HingeTerm(beta=0.1, gamma=1.0), BitCostTerm(strength=0.01))
+    >>> from skcfq import CFQClassifier, PaperObjective
+    >>> CFQClassifier(objective=PaperObjective(eta=0.5, hinge=0.1)).get_params()["objective__hinge"]
+    0.1
     """
 
     needs_recourse = True
@@ -104,59 +143,70 @@ class PaperObjective(BaseEstimator):
         self.hinge_margin = hinge_margin
         self.bit_cost = bit_cost
 
-    @property
-    def matches(self):
-        """Whether the match term is in use."""
-        return bool(self.match_action or self.match_cost)
+    def problems(self):
+        """Sentences about wrong parameters, empty if there are none."""
+        names = [
+            "eta",
+            "match_action",
+            "match_cost",
+            "match_step_size",
+            "hinge",
+            "hinge_margin",
+            "bit_cost",
+        ]
+        problems = negative_values(self, names)
+        if not isinstance(self.match_steps, numbers.Integral) or self.match_steps < 1:
+            problems.append(f"match_steps={self.match_steps!r}: an integer >= 1 is needed.")
+        return problems
 
-    def terms(self, box=None):
-        """The terms, in order.
+    def prepare(self, lesson):
+        """The terms, the rows after the teacher's recourse, and what the match term needs.
 
         Parameters
         ----------
-        box : RelaxedBox, default=None
-            Needed by the match term.
+        lesson : Lesson
 
         Returns
         -------
-        tuple of callables
-            Each takes a :class:`Step` and returns a loss.
+        Prepared
         """
-        _check_not_negative(
-            self,
-            [
-                "eta",
-                "match_action",
-                "match_cost",
-                "match_step_size",
-                "hinge",
-                "hinge_margin",
-                "bit_cost",
-            ],
-        )
+        points = {"recourse": torch.from_numpy(lesson.advice.encoded)}
+        # As in the paper, the expectation is over all rows: the advice to those who need none is
+        # to stay. Only people without any advice are left out.
+        extra = {"counted": torch.from_numpy(lesson.advice.success.astype("float32"))}
         terms = [TaskTerm()]
         if self.eta:
             terms.append(ValidityTerm(self.eta))
-        if self.matches:
+        if self.match_action or self.match_cost:
+            rows = lesson.space.rows(lesson.frame)
+            wanted = torch.full((len(lesson.x),), lesson.target)
+            box = RelaxedBox(Problem(lesson.space, rows, lesson.x, wanted))
+            action = short_action(
+                lesson.network, lesson.x, box, lesson.target, self.match_steps, self.match_step_size
+            )
+            extra |= {"low": box.low, "high": box.high, "short_action": action.detach()}
             terms.append(
                 MatchTerm(
-                    self.match_action, self.match_cost, self.match_steps, self.match_step_size, box
+                    self.match_action,
+                    self.match_cost,
+                    self.match_steps,
+                    self.match_step_size,
+                    box.without_limits(),
                 )
             )
         if self.hinge:
             terms.append(HingeTerm(self.hinge, self.hinge_margin))
-        if self.bit_cost:
-            terms.append(BitCostTerm(self.bit_cost))
-        return tuple(terms)
+        return Prepared((*terms, *_bit_terms(self.bit_cost)), points, extra)
 
 
-def _check_not_negative(objective, names):
-    problems = []
-    for name in names:
-        value = getattr(objective, name)
-        if not isinstance(value, numbers.Real) or isinstance(value, bool) or not value >= 0:
-            problems.append(f"{name}={value!r}: a number >= 0 is needed.")
-    steps = getattr(objective, "match_steps", 0)
-    if not isinstance(steps, numbers.Integral) or steps < 0:
-        problems.append(f"match_steps={steps!r}: an integer >= 0 is needed.")
-    raise_problems(type(objective).__name__, problems)
+def _bit_terms(strength):
+    return (BitCostTerm(strength),) if strength else ()
+
+
+def negative_values(objective, names):
+    """Sentences about parameters that are not numbers >= 0."""
+    return [
+        f"{name}={value!r}: a number >= 0 is needed."
+        for name, value in ((name, getattr(objective, name)) for name in names)
+        if not isinstance(value, numbers.Real) or isinstance(value, bool) or not value >= 0
+    ]

@@ -26,9 +26,7 @@ class Step:
     Attributes
     ----------
     logits : tensor of shape (n, n_classes)
-        Of the rows, computed once for all terms.
-    recourse_logits : tensor of shape (n, n_classes)
-        Of the rows after the teacher's recourse, likewise.
+        Of the rows.
     """
 
     def __init__(self, network, module, batch, target):
@@ -38,19 +36,19 @@ class Step:
         self.target = target
 
     @functools.cached_property
-    def _both(self):
-        rows = (
-            [self.batch.x] if self.batch.recourse is None else [self.batch.x, self.batch.recourse]
-        )
-        return self.network(torch.cat(rows)).split(len(self.batch.x))
+    def _all(self):
+        """Logits of the rows and of all points, in one pass."""
+        names, rows = ["", *self.batch.points], [self.batch.x, *self.batch.points.values()]
+        logits = self.network(torch.cat(rows) if len(rows) > 1 else rows[0])
+        return dict(zip(names, logits.split(len(self.batch.x)), strict=True))
 
     @property
     def logits(self):
-        return self._both[0]
+        return self._all[""]
 
-    @property
-    def recourse_logits(self):
-        return self._both[1]
+    def logits_at(self, point):
+        """Logits of one of the batch's points, shape (n, n_classes)."""
+        return self._all[point]
 
     @property
     def targets(self):
@@ -58,8 +56,8 @@ class Step:
         return torch.full_like(self.batch.y, self.target)
 
     def recourse_mean(self, values):
-        """Weighted mean over the rows whose recourse reaches the target; 0 if there are none."""
-        weight = self.batch.weight * self.batch.reached
+        """Weighted mean over the rows whose recourse counts; 0 if there are none."""
+        weight = self.batch.weight * self.batch.extra["counted"]
         return (values * weight).sum() / weight.sum().clamp(min=1e-12)
 
 
@@ -79,7 +77,7 @@ class ValidityTerm:
     eta: float
 
     def __call__(self, step):
-        loss = F.cross_entropy(step.recourse_logits, step.targets, reduction="none")
+        loss = F.cross_entropy(step.logits_at("recourse"), step.targets, reduction="none")
         return self.eta * step.recourse_mean(loss)
 
 
@@ -91,7 +89,7 @@ class HingeTerm:
     gamma: float
 
     def __call__(self, step):
-        margin = target_margin(step.recourse_logits, step.targets)
+        margin = target_margin(step.logits_at("recourse"), step.targets)
         return self.beta * step.recourse_mean((self.gamma - margin).clamp(min=0))
 
 
@@ -112,11 +110,11 @@ class MatchTerm:
 
     def __call__(self, step):
         batch = step.batch
-        box = self.box.with_limits(batch.low, batch.high)
+        box = self.box.with_limits(batch.extra["low"], batch.extra["high"])
         action = short_action(
             step.network, batch.x, box, step.target, self.n_steps, self.step_size, True
         )
-        teacher = batch.short_action
+        teacher = batch.extra["short_action"]
         distance = (action - teacher).abs().sum(1)
         dearer = (box.cost(action) - box.cost(teacher)).abs()
         loss = self.alpha_action * distance + self.alpha_cost * dearer
