@@ -1,8 +1,9 @@
 """What a person may change, and what it costs. Knows no model."""
 
 from ._action_set import ActionSet, rising_transitions
+from ._bind import bind_actions
 from ._encoding import Encoding, auto_preprocessor
-from ._space import ActionRows, ActionSpace, bind_actions, combine_cost
+from ._space import ActionRows, ActionSpace, combine_cost
 
 __all__ = [
     "ActionRows",

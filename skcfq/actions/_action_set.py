@@ -4,7 +4,9 @@ import dataclasses
 import json
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+
+import pandas as pd
 
 from .._utils._errors import raise_problems
 
@@ -37,10 +39,11 @@ class ActionSet:
         A numeric feature moves by whole multiples of its step: with ``step=1`` an integer
         stays an integer. A feature without step is continuous.
     allowed_values : mapping of feature to sequence, default={}
-        The only values, numbers or categories, that a feature may be changed to.
+        The only values, numbers or categories, that a feature may be changed to. ``None`` (or
+        NaN, which is turned into it) stands for the category of missing values.
     transitions : mapping of feature to {from: sequence of to}, default={}
         For a categorical feature, the categories reachable from each category. A category
-        without an entry is not left.
+        without an entry is not left. ``None`` stands for the category of missing values.
     max_changes : int, default=None
         The largest number of features changed at once. A change of category is one change.
     cost_weights : {"std", "mad", "range"} or mapping of feature to float, default="std"
@@ -109,16 +112,16 @@ class ActionSet:
         problems = []
         for name in ("immutable", "increase_only", "decrease_only"):
             value = getattr(self, name)
-            if isinstance(value, str) or not _is_sequence(value):
+            if not _is_sequence(value) or not all(isinstance(v, Hashable) for v in value):
                 problems.append(f"{name}={value!r}: a sequence of feature names is needed.")
                 value = ()
-            self._set(name, tuple(value))
+            self._set(name, tuple(map(_plain, value)))
         for name in ("bounds", "step", "allowed_values", "transitions", "groups"):
             value = getattr(self, name)
             if not isinstance(value, Mapping):
                 problems.append(f"{name}={value!r}: a mapping from feature to value is needed.")
                 value = {}
-            self._set(name, dict(value))
+            self._set(name, {_plain(feature): item for feature, item in value.items()})
         problems += self._normalise_values()
         problems += self._contradictions()
         raise_problems("ActionSet", problems)
@@ -152,7 +155,7 @@ class ActionSet:
         for name in ("allowed_values", "groups"):
             values = {}
             for feature, items in getattr(self, name).items():
-                if isinstance(items, str) or not _is_sequence(items) or len(items) == 0:
+                if not _is_sequence(items) or len(items) == 0 or not _are_values(items):
                     problems.append(
                         f"{name}[{feature!r}]={items!r}: a sequence with at least one value is needed."
                     )
@@ -161,8 +164,8 @@ class ActionSet:
             self._set(name, values)
         transitions = {}
         for feature, table in self.transitions.items():
-            if not isinstance(table, Mapping) or any(
-                isinstance(reach, str) or not _is_sequence(reach) for reach in table.values()
+            if not isinstance(table, Mapping) or not all(
+                _is_sequence(reach) and _are_values(reach) for reach in table.values()
             ):
                 problems.append(
                     f"transitions[{feature!r}]={table!r}: a mapping from a category to a sequence of categories is needed."
@@ -174,19 +177,22 @@ class ActionSet:
         self._set("transitions", transitions)
         if isinstance(self.cost_weights, Mapping):
             self._set(
-                "cost_weights", {feature: _plain(w) for feature, w in self.cost_weights.items()}
+                "cost_weights",
+                {_plain(feature): _plain(weight) for feature, weight in self.cost_weights.items()},
             )
             problems += [
                 f"cost_weights[{feature!r}]={weight!r}: a finite number > 0 is needed."
                 for feature, weight in self.cost_weights.items()
                 if not _is_positive(weight)
             ]
-        elif self.cost_weights not in COST_WEIGHTS:
+        elif not isinstance(self.cost_weights, str) or self.cost_weights not in COST_WEIGHTS:
             problems.append(
                 f"cost_weights={self.cost_weights!r}: one of {COST_WEIGHTS} or a mapping is needed."
             )
-        if self.cost not in COSTS:
+        if not isinstance(self.cost, str) or self.cost not in COSTS:
             problems.append(f"cost={self.cost!r}: one of {COSTS} is needed.")
+        self._set("mix", _plain(self.mix))
+        self._set("max_changes", _plain(self.max_changes))
         if not (_is_number(self.mix) and 0 <= self.mix <= 1):
             problems.append(f"mix={self.mix!r}: a number in [0, 1] is needed.")
         if self.max_changes is not None and not (
@@ -323,9 +329,14 @@ class ActionSet:
         mappings = ("bounds", "step", "allowed_values", "transitions", "groups", "cost_weights")
         try:
             fields = {k: _from_pairs(v) if k in mappings else v for k, v in record.items()}
+            if isinstance(fields.get("transitions"), dict):
+                fields["transitions"] = {
+                    feature: _from_pairs(table) for feature, table in fields["transitions"].items()
+                }
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"ActionSet: mappings are written as lists of [key, value] pairs ({error})."
+                "ActionSet: a mapping is written as an object, or as a list of [key, value] pairs "
+                f"({error})."
             ) from error
         return cls(**fields)
 
@@ -361,7 +372,12 @@ def _is_sequence(value):
 
 
 def _is_number(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return (
+            isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+        )
+    except OverflowError:  # an integer that no float can hold
+        return False
 
 
 def _is_limit(value):
@@ -372,9 +388,16 @@ def _is_positive(value):
     return _is_number(value) and value > 0
 
 
+def _are_values(items):
+    """Numbers, categories or None: nothing that has parts."""
+    return all(pd.api.types.is_scalar(item) for item in items)
+
+
 def _plain(value):
-    """NumPy scalars as Python values."""
-    return value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
+    """NumPy scalars as Python values, every kind of missing value as None."""
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        value = value.item()
+    return None if pd.api.types.is_scalar(value) and pd.isna(value) else value
 
 
 def _to_pairs(value):
@@ -384,14 +407,5 @@ def _to_pairs(value):
 
 
 def _from_pairs(value):
-    """Undo `_to_pairs`: a list of [key, value] pairs is a mapping; transitions nest one level."""
-    if isinstance(value, str):
-        return value
-    return {key: _inner(item) for key, item in value}
-
-
-def _inner(item):
-    nested = isinstance(item, list) and all(
-        isinstance(p, list) and len(p) == 2 and isinstance(p[1], list) for p in item
-    )
-    return dict(map(tuple, item)) if nested and item else item
+    """Undo `_to_pairs`; objects, as one writes by hand, and strings stay as they are."""
+    return value if isinstance(value, (str, dict)) else dict(value)

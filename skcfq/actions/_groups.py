@@ -3,11 +3,14 @@
 import numpy as np
 
 from .._utils._errors import raise_problems
-from ._encoding import AffineFeature, TableFeature
+from ._features import AffineFeature, TableFeature, numbers
 
 
 def group_features(features, frame, groups):
     """Join the columns of one-hot codes, and make 0/1 columns two-valued features.
+
+    A column that is 0 in every training row is part of its group, but no category to go to:
+    a person who has it leaves it with any move.
 
     Parameters
     ----------
@@ -26,8 +29,8 @@ def group_features(features, frame, groups):
     """
     names = list(frame.columns)
     affine = {f.raw_column: f for f in features if isinstance(f, AffineFeature)}
-    values = {i: frame.iloc[:, i].to_numpy(dtype=float) for i in affine}
-    binary = [i for i in affine if np.isin(values[i], (0.0, 1.0)).all() and (values[i] == 1).any()]
+    values = {i: numbers(frame.iloc[:, i]) for i in affine}
+    binary = [i for i in affine if np.isin(values[i], (0.0, 1.0)).all()]
     explicit, taken = _explicit_groups(groups, names, binary), set()
     for members in explicit.values():
         taken.update(members)
@@ -41,11 +44,14 @@ def group_features(features, frame, groups):
         if raw is None or raw not in binary:
             result.append(feature)
         elif raw not in grouped:
-            result.append(_as_table(feature.name, [feature], np.array([[0.0], [1.0]]), (0, 1)))
+            if values[raw].min() < values[raw].max():
+                feature = _as_table(feature.name, [feature], np.array([[0.0], [1.0]]), (0, 1))
+            result.append(feature)
         elif grouped[raw] not in done:
             name = grouped[raw]
             done.add(name)
-            result.append(_one_hot(name, [affine[i] for i in found[name]], frame))
+            rows = np.column_stack([values[i] for i in found[name]])
+            result.append(_one_hot(name, [affine[i] for i in found[name]], rows))
     return tuple(result)
 
 
@@ -74,15 +80,21 @@ def _prefix_groups(columns, values):
     """Groups by the shortest shared prefix of which at most one column is 1 in each row."""
     found, free = {}, dict(columns)
     prefixes = {prefix for name in columns.values() for prefix in _prefixes(name)}
-    for prefix in sorted(prefixes, key=lambda p: (len(p), p)):
-        members = [i for i, name in free.items() if name.startswith(prefix + "_")]
-        if len(members) < 2:
-            continue
-        total = np.sum([values[i] for i in members], axis=0)
-        if (total == 1).all() or ("__" in prefix and (total <= 1).all()):
-            found[prefix] = members
-            for i in members:
-                del free[i]
+    prefixes = sorted(prefixes, key=lambda p: (len(p), p))
+    searching = True
+    while searching:  # again: "job" is one group only when the columns of "job_type" have left it
+        searching = False
+        for prefix in prefixes:
+            members = [i for i, name in free.items() if name.startswith(prefix + "_")]
+            if len(members) < 2:
+                continue
+            total = np.sum([values[i] for i in members], axis=0)
+            one_each = (total == 1).all()
+            if one_each or ("__" in prefix and (total <= 1).all() and (total == 1).any()):
+                found[prefix] = members
+                for i in members:
+                    del free[i]
+                searching = True
     return found
 
 
@@ -92,11 +104,11 @@ def _prefixes(name):
     return [name[:k] for k in range(start + 1, len(name)) if name[k] == "_"]
 
 
-def _one_hot(name, members, frame):
-    """Table of a one-hot group; all zeros is a category where training rows show it."""
-    rows = frame.iloc[:, [m.raw_column for m in members]].to_numpy(dtype=float)
-    values = np.eye(len(members))
-    labels = [_label(name, m.name) for m in members]
+def _one_hot(name, members, rows):
+    """Table of the categories of a one-hot group that training rows show, maybe all zeros."""
+    seen = (rows == 1).any(axis=0)
+    values = np.eye(len(members))[seen]
+    labels = [_label(name, m.name) for m, shown in zip(members, seen, strict=True) if shown]
     if (rows.sum(axis=1) > 1).any():
         raise ValueError(f"ActionSet: groups[{name!r}]: some rows have two columns that are 1.")
     if (rows.sum(axis=1) == 0).any():

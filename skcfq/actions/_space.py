@@ -1,16 +1,12 @@
 """An action set bound to training rows and an encoding: everything in arrays."""
 
 import dataclasses
-import difflib
 
 import numpy as np
 import pandas as pd
 
-from .._utils._errors import raise_problems
 from ._action_set import ActionSet
-from ._encoding import AffineFeature, FixedFeature, TableFeature
-from ._groups import group_features
-from ._scales import cost_weight, looks_encoded
+from ._features import TableFeature, numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +135,7 @@ class ActionSpace:
         moves = self.numeric
         value = np.empty((len(frame), len(moves.feature)))
         for k, raw in enumerate(moves.raw_column):
-            value[:, k] = frame.iloc[:, raw].to_numpy(dtype=float)
+            value[:, k] = numbers(frame.iloc[:, raw])
         inside = (value >= moves.lower) & (value <= moves.upper)
         high = np.where(inside & moves.rises, moves.upper - value, 0.0)
         low = np.where(inside & moves.falls, moves.lower - value, 0.0)
@@ -156,13 +152,10 @@ class ActionSpace:
             reach[np.arange(len(frame))[at >= 0], at[at >= 0]] = False
             price = np.full(reach.shape, move.weight)
             if move.numbers is not None:
-                here = frame.iloc[:, move.table.raw_columns[0]].to_numpy(dtype=float)[:, None]
-                price = move.weight * np.abs(move.numbers - here)
+                here = numbers(frame.iloc[:, move.table.raw_columns[0]])[:, None]
+                price = move.weight * np.nan_to_num(np.abs(move.numbers - here))
                 name = self.feature_names[move.feature]
-                if name in self.actions.increase_only:
-                    reach &= move.numbers > here
-                elif name in self.actions.decrease_only:
-                    reach &= move.numbers < here
+                reach &= open_moves(self.actions, name, here, move.numbers)
             allowed.append(reach)
             cost.append(price)
         return ActionRows(value, low, high, np.hstack(allowed), np.hstack(cost))
@@ -213,9 +206,7 @@ class ActionSpace:
                 rows.value[:, k] + delta[:, k], self.numeric.lower[k], self.numeric.upper[k]
             )
             value = np.where(changed, value, rows.value[:, k])
-            if pd.api.types.is_integer_dtype(column.dtype) and (value == np.rint(value)).all():
-                value = np.rint(value).astype(column.dtype)
-            moved.isetitem(raw, pd.Series(value, index=frame.index))
+            moved.isetitem(raw, _whole(column, pd.Series(value, index=frame.index)))
         offset = 0
         for k, move in enumerate(self.discrete):
             picked = choice[:, k]
@@ -239,12 +230,60 @@ class ActionSpace:
         return changed
 
 
+def open_moves(actions, name, here, there):
+    """Which numbers a feature may be set to, by its direction, bounds and step.
+
+    Parameters
+    ----------
+    actions : ActionSet
+    name : str or int
+    here : ndarray of shape (n, 1)
+        Where people are. Nothing is open from a missing value or from outside the bounds.
+    there : ndarray of shape (n_choices,)
+
+    Returns
+    -------
+    ndarray of bool, shape (n, n_choices)
+    """
+    lower, upper = actions.bounds.get(name, (None, None))
+    lower, upper = (-np.inf if lower is None else lower), (np.inf if upper is None else upper)
+    open_ = (here >= lower) & (here <= upper) & (there >= lower) & (there <= upper)
+    if name in actions.increase_only:
+        open_ &= there > here
+    if name in actions.decrease_only:
+        open_ &= there < here
+    if name in actions.step:
+        n_steps = (there - here) / actions.step[name]
+        open_ &= np.isclose(n_steps, np.rint(n_steps), rtol=0, atol=1e-6)
+    return open_
+
+
+def _whole(column, values):
+    """Whole numbers in the integer dtype of a column, or in a wider one; others as they are."""
+    if not pd.api.types.is_integer_dtype(column.dtype) or (values.dropna() % 1 != 0).any():
+        return values
+    extension = pd.api.types.is_extension_array_dtype(column.dtype)
+    if values.isna().any() and not extension:
+        return values
+    narrow = column.dtype.numpy_dtype if extension else column.dtype
+    for dtype, limits in (
+        (column.dtype, np.iinfo(narrow)),
+        ("Int64" if extension else "int64", np.iinfo("int64")),
+    ):
+        if (values.min() >= limits.min) and (values.max() < limits.max + 1.0):
+            return values.astype(dtype)
+    return values
+
+
 def _like(column, values, index):
-    """Values as a Series of the column's dtype where it can hold them."""
+    """Values as a Series of the column's dtype where that changes none of them."""
+    plain = pd.Series(values, index=index, dtype=object)
     try:
-        return pd.Series(values, index=index).astype(column.dtype)
+        cast = plain.astype(column.dtype)
     except (TypeError, ValueError):
-        return pd.Series(values, index=index).infer_objects()
+        return plain.infer_objects()
+    same = (cast.astype(object) == plain) | (cast.isna() & plain.isna())
+    return cast if same.all() else plain.infer_objects()
 
 
 def combine_cost(change, cost, mix):
@@ -253,235 +292,3 @@ def combine_cost(change, cost, mix):
         return abs(change).sum(-1)
     l2 = (change**2).sum(-1) ** 0.5
     return l2 if cost == "l2" else mix * l2 + (1 - mix) * abs(change).sum(-1)
-
-
-def bind_actions(actions, encoding, frame, sample_weight=None):
-    """Bind an action set to an encoding and to training rows.
-
-    Parameters
-    ----------
-    actions : ActionSet or None
-        ``None``: every feature that can be read back may change, within the training range.
-    encoding : Encoding
-    frame : DataFrame of shape (n_samples, n_raw_features)
-        Training rows in raw units: bounds that are not given and cost scales come from here.
-    sample_weight : ndarray of shape (n_samples,), default=None
-
-    Returns
-    -------
-    ActionSpace
-
-    Raises
-    ------
-    ValueError
-        Lists every feature that the action set names and the rows do not have, bounds, steps
-        or values that the column cannot express, and features that cannot be read back from
-        the encoding and are not immutable.
-    """
-    strict = actions is not None
-    actions = actions if strict else ActionSet()
-    features = group_features(encoding.features, frame, actions.groups)
-    names = tuple(feature.name for feature in features)
-    actions, problems = _resolve_names(actions, names, features, frame)
-    weight = np.ones(len(frame)) if sample_weight is None else np.asarray(sample_weight, float)
-    numbers, discrete = [], []
-    for index, feature in enumerate(features):
-        if feature.name in actions.immutable:
-            continue
-        if isinstance(feature, FixedFeature):
-            if strict and feature.reason != "the preprocessor drops it":
-                problems.append(
-                    f"{feature.name!r} cannot be moved, because {feature.reason}: add it to immutable, or "
-                    "encode it with a scaler, OneHotEncoder or OrdinalEncoder."
-                )
-        elif isinstance(feature, AffineFeature):
-            column = frame.iloc[:, feature.raw_column].to_numpy(dtype=float)
-            problems += _unit_problems(actions, feature.name, column)
-            price = cost_weight(actions.cost_weights, feature.name, column, weight)
-            if feature.name in actions.transitions:
-                problems.append(f"{feature.name!r} is numeric: transitions are for categories.")
-            elif feature.name in actions.allowed_values:
-                move, wrong = _listed_numbers(actions, index, feature, price)
-                problems += wrong
-                discrete += move
-            else:
-                numbers.append((index, feature, column, price))
-        else:
-            move, wrong = _categories(actions, index, feature)
-            problems += wrong
-            discrete += move
-    raise_problems("ActionSet", problems)
-    return ActionSpace(actions, encoding, names, _numeric_moves(actions, numbers), tuple(discrete))
-
-
-def _resolve_names(actions, names, features, frame):
-    """The action set in terms of the features' own names, and the problems found."""
-    alias = {}
-    for name in names:
-        if isinstance(name, str) and "__" in name:
-            alias.setdefault(name.split("__", 1)[1], []).append(name)
-    members = {
-        frame.columns[raw]: feature.name
-        for feature in features
-        for raw in getattr(feature, "raw_columns", ())
-        if frame.columns[raw] != feature.name
-    }
-    chosen, problems = {}, []
-    for name in actions.mentioned:
-        if name in names:
-            chosen[name] = name
-        elif isinstance(name, int) and not isinstance(name, bool) and 0 <= name < frame.shape[1]:
-            column = frame.columns[name]
-            chosen[name] = members.get(column, column)
-        elif len(alias.get(name, ())) == 1:
-            chosen[name] = alias[name][0]
-        elif len(alias.get(name, ())) > 1:
-            problems.append(
-                f"{name!r} may be {' or '.join(map(repr, alias[name]))}: give the full name."
-            )
-        elif name in members:
-            problems.append(
-                f"{name!r} is one column of the one-hot group {members[name]!r}: name the group, so that "
-                "exactly one of its categories stays active."
-            )
-        else:
-            close = difflib.get_close_matches(str(name), [*map(str, names), *alias], n=2)
-            hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
-            problems.append(f"unknown feature {name!r}.{hint} Features are {_listing(names)}.")
-    rename = {name: target for name, target in chosen.items() if name != target}
-    return (_renamed(actions, rename) if rename and not problems else actions), problems
-
-
-def _listing(names):
-    shown = ", ".join(repr(name) for name in names[:12])
-    return shown + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-
-
-def _renamed(actions, rename):
-    def new(value):
-        if isinstance(value, tuple):
-            return tuple(rename.get(name, name) for name in value)
-        return {rename.get(name, name): item for name, item in value.items()}
-
-    fields = [
-        "immutable",
-        "increase_only",
-        "decrease_only",
-        "bounds",
-        "step",
-        "allowed_values",
-        "transitions",
-    ]
-    if not isinstance(actions.cost_weights, str):
-        fields.append("cost_weights")
-    return dataclasses.replace(actions, **{field: new(getattr(actions, field)) for field in fields})
-
-
-def _unit_problems(actions, name, column):
-    """Bounds, steps and values in raw units, given to a column that holds encoded ones."""
-    fields = [f for f in ("bounds", "step", "allowed_values") if name in getattr(actions, f)]
-    if not fields or not looks_encoded(column):
-        return []
-    lower, upper = actions.bounds.get(name, (None, None))
-    inside = (column >= (-np.inf if lower is None else lower)) & (
-        column <= (np.inf if upper is None else upper)
-    )
-    step = actions.step.get(name)
-    on_grid = step is None or np.isclose(column / step, np.rint(column / step)).all()
-    if (
-        "__" not in str(name)
-        and inside.mean() >= 0.5
-        and on_grid
-        and "allowed_values" not in fields
-    ):
-        return []
-    return [
-        f"{' and '.join(fields)} of {name!r} cannot be expressed in this column, which holds scaled values "
-        f"from {column.min():.3g} to {column.max():.3g}: give the ColumnTransformer as preprocessor=... and "
-        "fit on the raw frame, or leave them out."
-    ]
-
-
-def _listed_numbers(actions, index, feature, price):
-    """A numeric feature with allowed values, as a table."""
-    listed = actions.allowed_values[feature.name]
-    if not all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in listed):
-        return [], [
-            f"allowed_values[{feature.name!r}]={listed!r}: the feature is numeric, numbers are needed."
-        ]
-    lower, upper = actions.bounds.get(feature.name, (None, None))
-    kept = [
-        v for v in sorted(set(listed))
-        if (lower is None or v >= lower) and (upper is None or v <= upper)
-    ]  # fmt: skip
-    if not kept:
-        return [], [
-            f"allowed_values[{feature.name!r}]={listed!r} has no value within bounds {(lower, upper)}."
-        ]
-    numbers = np.array(kept, dtype=float)
-    values = np.empty((len(kept), 1), dtype=object)
-    values[:, 0] = kept
-    table = TableFeature(
-        feature.name, (feature.raw_column,), np.array([feature.column]), tuple(kept), values,
-        (numbers * feature.scale + feature.offset)[:, None],
-    )  # fmt: skip
-    return [
-        DiscreteMoves(index, table, np.ones((len(kept) + 1, len(kept)), bool), price, numbers)
-    ], []
-
-
-def _categories(actions, index, feature):
-    """Moves of a categorical feature, by its allowed values or transitions."""
-    name, categories, problems = feature.name, list(feature.categories), []
-    for field in ("increase_only", "decrease_only", "bounds", "step"):
-        if name in getattr(actions, field):
-            problems.append(f"{name!r} is categorical: {field} is for numbers. Use transitions.")
-    size = len(categories)
-    allowed = np.ones((size + 1, size), dtype=bool)
-    if name in actions.allowed_values:
-        allowed[:] = [category in actions.allowed_values[name] for category in categories]
-        problems += _unknown(f"allowed_values[{name!r}]", actions.allowed_values[name], categories)
-    if name in actions.transitions:
-        table = actions.transitions[name]
-        named = [*table, *(to for reach in table.values() for to in reach)]
-        problems += _unknown(f"transitions[{name!r}]", named, categories)
-        allowed[:] = False
-        for start, reach in table.items():
-            if start in categories:
-                allowed[categories.index(start)] = [category in reach for category in categories]
-    weights = actions.cost_weights
-    price = float(weights.get(name, 1.0)) if not isinstance(weights, str) else 1.0
-    return [DiscreteMoves(index, feature, allowed, price)], problems
-
-
-def _unknown(where, named, categories):
-    """A training split may lack a rare category, but not all that is named."""
-    unknown = [value for value in dict.fromkeys(named) if value not in categories]
-    if len(unknown) < len(set(named)):
-        return []
-    return [
-        f"{where} names {_listing(tuple(unknown))}; the categories are {_listing(tuple(categories))}."
-    ]
-
-
-def _numeric_moves(actions, numbers):
-    """Arrays over the numeric features that may move."""
-    features = [feature for _, feature, _, _ in numbers]
-    lower, upper = [], []
-    for feature, column in ((feature, column) for _, feature, column, _ in numbers):
-        low, high = actions.bounds.get(feature.name, (None, None))
-        lower.append(np.nanmin(column) if low is None else low)
-        upper.append(np.nanmax(column) if high is None else high)
-    names = [feature.name for feature in features]
-    return NumericMoves(
-        feature=np.array([index for index, _, _, _ in numbers], dtype=int),
-        raw_column=np.array([f.raw_column for f in features], dtype=int),
-        column=np.array([f.column for f in features], dtype=int),
-        scale=np.array([f.scale for f in features], dtype=float),
-        lower=np.array(lower, dtype=float),
-        upper=np.array(upper, dtype=float),
-        step=np.array([actions.step.get(name, 0.0) for name in names], dtype=float),
-        rises=np.array([name not in actions.decrease_only for name in names], dtype=bool),
-        falls=np.array([name not in actions.increase_only for name in names], dtype=bool),
-        weight=np.array([price for _, _, _, price in numbers], dtype=float),
-    )

@@ -9,7 +9,7 @@ import typer
 from .. import __version__
 
 cli = typer.Typer(
-    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown",
     help="Quantized classifiers that keep the recourse they promised.",
 )  # fmt: skip
 
@@ -33,7 +33,9 @@ def _print_version(wanted):
 def main(
     version: Annotated[
         bool,
-        typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True),
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
     ] = False,
 ):
     """Quantized classifiers that keep the recourse they promised."""
@@ -60,12 +62,10 @@ def demo(
             show_default="60 in full precision, 30 quantized",
         ),
     ] = None,
-    seed: Annotated[
-        int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything random.")
-    ] = 0,
-    output: Annotated[
-        Path, typer.Option(help="Where the CFQ model is saved, by joblib.")
-    ] = Path("skcfq-demo.joblib"),
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything random.")] = 0,
+    output: Annotated[Path, typer.Option(help="Where the CFQ model is saved, by joblib.")] = Path(
+        "skcfq-demo.joblib"
+    ),
     data_home: Annotated[
         Path | None,
         typer.Option(

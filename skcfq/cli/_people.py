@@ -56,7 +56,7 @@ def describe_person(row, frame, comparisons, reference_name, sensitive_features)
     -------
     PersonAdvice
     """
-    before = {name: _value(frame[name].iloc[row]) for name in frame.columns}
+    before = {name: _value(column.iloc[row]) for name, column in frame.items()}
     reference = next(iter(comparisons.values())).reference
     advice = {reference_name: _advice(reference, row, before)}
     for name, comparison in comparisons.items():
@@ -73,7 +73,7 @@ def describe_person(row, frame, comparisons, reference_name, sensitive_features)
 
 
 def _advice(result, row, before):
-    after = {name: _value(value) for name, value in result.counterfactual.iloc[row].items()}
+    after = {name: _value(column.iloc[row]) for name, column in result.counterfactual.items()}
     return Advice(
         status=str(result.status[row]),
         changes={name: value for name, value in after.items() if value != before[name]},

@@ -21,7 +21,9 @@ def packed_bytes(model):
     module = model.net_.module_
     layers = quant_layers(module)
     if not layers:
-        return 4 * sum(part.numel() for layer in linear_layers(module) for part in layer.parameters())
+        return 4 * sum(
+            part.numel() for layer in linear_layers(module) for part in layer.parameters()
+        )
     weights = sum(math.ceil(layer.n_weights * layer.bits / 8) for layer in layers)
     biases = sum(layer.bias.numel() for layer in layers if layer.bias is not None)
     steps = sum(layer.steps().numel() for layer in layers)

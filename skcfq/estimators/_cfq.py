@@ -3,7 +3,7 @@
 import numbers
 
 from .._utils._sklearn import HasMethods, Interval
-from ..training import PaperObjective
+from ..training import FaithfulObjective
 from ._quantized import BaseQuantizedClassifier
 
 
@@ -11,8 +11,11 @@ class CFQClassifier(BaseQuantizedClassifier):
     """Quantized classifier trained so that the recourse of its full-precision teacher survives.
 
     ``fit`` trains a teacher, solves its recourse on the training rows once, and trains the
-    quantized network on labels and recourse together [1]_, with learned steps, clips and
-    widths. The widths of the layers are chosen exactly within the bit budget.
+    quantized network to keep the teacher's decisions and recourse, with learned steps, clips
+    and widths. The widths of the layers are chosen exactly within the bit budget. What is
+    minimised is an object: by default :class:`FaithfulObjective`, which holds the decision
+    boundary from both sides; the objective of the paper [1]_ is
+    ``objective=PaperObjective()``.
 
     Parameters
     ----------
@@ -26,10 +29,10 @@ class CFQClassifier(BaseQuantizedClassifier):
         Width of the hidden activations, by learned clips; ``None``: float activations.
     per_channel : bool, default=True
         One learned step per output of a layer; otherwise one per layer.
-    objective : PaperObjective or object with ``prepare``, default=None
-        What is trained for; ``None`` is ``PaperObjective(eta=eta)``.
+    objective : FaithfulObjective, PaperObjective or object with ``prepare``, default=None
+        What is trained for; ``None`` is ``FaithfulObjective(eta=eta)``.
     eta : float, default=1.0
-        Weight of the validity of the teacher's recourse in the default objective.
+        Weight of the recourse in the default objective.
     search_fraction : float, default=0.3
         Share of the epochs during which widths are searched.
     preprocessor : {"auto"}, transformer or None, default="auto"
@@ -44,17 +47,18 @@ class CFQClassifier(BaseQuantizedClassifier):
     solver : BaseSolver, default=None
         Recourse search; ``None`` is :class:`GreedySolver`.
     teacher : classifier, default=None
-        The full-precision model: ``None`` trains a :class:`FullPrecisionClassifier` with these
-        parameters; an unfitted classifier is cloned and fitted; a fitted one is used as it is
+        The full-precision model: ``None`` trains a :class:`FullPrecisionClassifier` of the same
+        `hidden_layer_sizes`, `preprocessor`, `actions` and `target`; an unfitted classifier is cloned and fitted; a fitted one is used as it is
         (``FrozenEstimator`` around it survives ``clone``). It must be backed by a network.
     memory : joblib.Memory or path, default=None
         Where the teacher and its recourse are kept, so that a grid over bit budgets trains one
         teacher per fold.
-    max_epochs : int, default=30
+    max_epochs : int, default=20
         Passes over the training rows of the quantized network.
-    batch_size : int, default=256
-        Rows per step.
-    lr : float, default=1e-3
+    batch_size : int or "auto", default="auto"
+        Rows per step; ``"auto"`` is 256, and fewer where an epoch would have less than 64
+        steps, but at least 32.
+    lr : float, default=3e-3
         Learning rate of AdamW at the start; it falls to 0 along a cosine.
     weight_decay : float, default=1e-2
         Of AdamW.
@@ -65,7 +69,7 @@ class CFQClassifier(BaseQuantizedClassifier):
         epoch. With fewer than 100 different rows nothing is held out.
     validation_fraction : float, default=0.1
         Share of the different training rows held out.
-    n_iter_no_change : int, default=8
+    n_iter_no_change : int, default=10
         Epochs without improvement before the loop stops.
     callbacks : sequence of skorch callbacks, default=None
         Called by the training loop of the quantized network.
@@ -148,14 +152,14 @@ class CFQClassifier(BaseQuantizedClassifier):
         solver=None,
         teacher=None,
         memory=None,
-        max_epochs=30,
-        batch_size=256,
-        lr=1e-3,
+        max_epochs=20,
+        batch_size="auto",
+        lr=3e-3,
         weight_decay=1e-2,
         class_weight=None,
         early_stopping=True,
         validation_fraction=0.1,
-        n_iter_no_change=8,
+        n_iter_no_change=10,
         callbacks=None,
         device="cpu",
         random_state=None,
@@ -191,4 +195,4 @@ class CFQClassifier(BaseQuantizedClassifier):
         self.eta = eta
 
     def _objective(self):
-        return PaperObjective(eta=self.eta) if self.objective is None else self.objective
+        return FaithfulObjective(eta=self.eta) if self.objective is None else self.objective

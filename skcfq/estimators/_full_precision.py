@@ -32,8 +32,9 @@ class FullPrecisionClassifier(BaseNetworkClassifier):
         Recourse search; ``None`` is :class:`GreedySolver`.
     max_epochs : int, default=60
         Passes over the training rows.
-    batch_size : int, default=256
-        Rows per step.
+    batch_size : int or "auto", default="auto"
+        Rows per step; ``"auto"`` is 256, and fewer where an epoch would have less than 64
+        steps, but at least 32.
     lr : float, default=1e-3
         Learning rate of AdamW at the start; it falls to 0 along a cosine.
     weight_decay : float, default=1e-2
@@ -99,7 +100,7 @@ class FullPrecisionClassifier(BaseNetworkClassifier):
         target=None,
         solver=None,
         max_epochs=60,
-        batch_size=256,
+        batch_size="auto",
         lr=1e-3,
         weight_decay=1e-2,
         class_weight=None,
@@ -164,7 +165,7 @@ class FullPrecisionClassifier(BaseNetworkClassifier):
         sizes = (encoded.shape[1], *self.hidden_layer_sizes, len(self.classes_))
         module = mlp(sizes, torch.Generator().manual_seed(seed))
         train_rows, valid_rows = hold_out(self, table.merged_codes, seed)
-        plan = training_plan(self, seed, task.hooks())
+        plan = training_plan(self, len(train_rows), seed, task.hooks())
         history = train(
             module,
             TaskObjective(bit_cost=0.0).prepare(None).terms,
@@ -187,11 +188,12 @@ def as_batch(encoded, codes, weight):
     )
 
 
-def training_plan(estimator, seed, hooks=(), **kwargs):
-    """The estimator's training parameters as a plan."""
+def training_plan(estimator, n_rows, seed, hooks=(), **kwargs):
+    """The estimator's training parameters as a plan for so many rows."""
+    auto = estimator.batch_size == "auto"
     return TrainingPlan(
         max_epochs=estimator.max_epochs,
-        batch_size=estimator.batch_size,
+        batch_size=min(256, max(32, n_rows // 64)) if auto else estimator.batch_size,
         lr=estimator.lr,
         weight_decay=estimator.weight_decay,
         patience=estimator.n_iter_no_change if estimator.early_stopping else None,

@@ -37,16 +37,17 @@ class QATClassifier(BaseQuantizedClassifier):
     solver : BaseSolver, default=None
         Recourse search; ``None`` is :class:`GreedySolver`.
     teacher : classifier, default=None
-        The full-precision model: ``None`` trains a :class:`FullPrecisionClassifier` with these
-        parameters; an unfitted classifier is cloned and fitted; a fitted one is used as it is
+        The full-precision model: ``None`` trains a :class:`FullPrecisionClassifier` of the same
+        `hidden_layer_sizes`, `preprocessor`, `actions` and `target`; an unfitted classifier is cloned and fitted; a fitted one is used as it is
         (``FrozenEstimator`` around it survives ``clone``). It must be backed by a network.
     memory : joblib.Memory or path, default=None
         Where the teacher and its recourse are kept, so that a grid over bit budgets trains one
         teacher per fold.
     max_epochs : int, default=30
         Passes over the training rows of the quantized network.
-    batch_size : int, default=256
-        Rows per step.
+    batch_size : int or "auto", default="auto"
+        Rows per step; ``"auto"`` is 256, and fewer where an epoch would have less than 64
+        steps, but at least 32.
     lr : float, default=1e-3
         Learning rate of AdamW at the start; it falls to 0 along a cosine.
     weight_decay : float, default=1e-2

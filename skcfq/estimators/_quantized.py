@@ -57,7 +57,7 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         teacher=None,
         memory=None,
         max_epochs=30,
-        batch_size=256,
+        batch_size="auto",
         lr=1e-3,
         weight_decay=1e-2,
         class_weight=None,
@@ -126,9 +126,16 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
                 else teacher
             )
         names = (
-            "hidden_layer_sizes", "preprocessor", "actions", "target", "solver", "batch_size", "lr", "weight_decay",
-            "early_stopping", "validation_fraction", "n_iter_no_change", "device",
-        )  # fmt: skip
+            "hidden_layer_sizes",
+            "preprocessor",
+            "actions",
+            "target",
+            "solver",
+            "early_stopping",
+            "validation_fraction",
+            "n_iter_no_change",
+            "device",
+        )
         # class_weight is left out: it is in the sample weights that the teacher is given.
         return FullPrecisionClassifier(
             random_state=seed, **{name: getattr(self, name) for name in names}
@@ -187,6 +194,7 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         searching = len(widths) > 1
         plan = training_plan(
             self,
+            len(train_rows),
             seed,
             task.hooks(),
             bit_budget=float(self.bit_budget),

@@ -59,13 +59,11 @@ class BaseSolver(BaseEstimator, abc.ABC):
         """
         n = len(X)
         target = np.broadcast_to(np.asarray(target, dtype=np.int64), (n,))
-        encoded = actions.encoding.encode(X).astype(np.float32)
+        encoded = _encode(actions, X)
         decide = predict or (
-            lambda frame: _decide(logits, actions.encoding.encode(frame), self.batch_size)
+            lambda frame: _decide(logits, _encode(actions, frame), self.batch_size)
         )
-        needed = (
-            _decide(logits, encoded, self.batch_size) if predict is None else decide(X)
-        ) != target
+        needed = decide(X) != target if n else np.zeros(0, dtype=bool)
         rows = actions.rows(X)
         delta = np.zeros((n, len(actions.numeric.feature)))
         choice = np.full((n, len(actions.discrete)), -1, dtype=np.int64)
@@ -82,7 +80,9 @@ class BaseSolver(BaseEstimator, abc.ABC):
         for part, found_delta, found_choice in joblib.Parallel(
             prefer="threads", n_jobs=_workers(parts)
         )(joblib.delayed(search)(part) for part in parts):
-            delta[part], choice[part] = found_delta, found_choice
+            # float32 limits may lie an ulp outside the true ones.
+            delta[part] = np.clip(found_delta, rows.low[part], rows.high[part])
+            choice[part] = found_choice
         return _verified(X, encoded, target, needed, actions, rows, delta, choice, decide)
 
 
@@ -94,9 +94,15 @@ def _take(rows, index):
     return type(rows)(**{name: value[index] for name, value in vars(rows).items()})
 
 
+def _encode(actions, frame):
+    """Encoded rows in float32; what is too large for it becomes infinite."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(actions.encoding.encode(frame), dtype=np.float32)
+
+
 def _decide(logits, encoded, batch_size):
     """Class indices of encoded rows, computed in the same batches as ``predict``."""
-    encoded = torch.from_numpy(np.ascontiguousarray(encoded, dtype=np.float32))
+    encoded = torch.from_numpy(encoded)
     with torch.no_grad(), one_thread():
         parts = [logits(part).argmax(dim=1) for part in encoded.split(batch_size)]
     return torch.cat(parts).numpy() if parts else np.zeros(0, dtype=np.int64)
@@ -125,7 +131,7 @@ def _verified(X, encoded, target, needed, actions, rows, delta, choice, decide):
     after = encoded.copy()
     changed = success & needed
     if changed.any():
-        after[changed] = actions.encoding.encode(counterfactual.iloc[changed])
+        after[changed] = _encode(actions, counterfactual.iloc[changed])
     status = np.where(~needed, "not needed", np.where(success, "found", "not found"))
     return RecourseResult(
         counterfactual=counterfactual,

@@ -64,7 +64,8 @@ class PGDSolver(BaseSolver):
         for restart in range(1 + self.n_restarts):
             delta = torch.zeros_like(problem.x)
             if restart:
-                share = torch.rand(delta.shape, generator=random)
+                # One draw for all: nobody's result depends on who else is in the batch.
+                share = torch.rand(delta.shape[1], generator=random)
                 delta = box.project(share * torch.where(share > 0.5, box.high, box.low) * 0.5)
             steps = relaxed_steps(
                 lambda z: -margin(z, problem.target), problem.x, box, delta, self.n_steps, self.step_size,

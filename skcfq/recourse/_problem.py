@@ -96,7 +96,12 @@ class Problem:
         """Round to whole steps towards zero, and into the limits (which are whole steps)."""
         stepped = self.unit > 0
         unit = torch.where(stepped, self.unit, torch.ones_like(self.unit))
-        snapped = torch.where(stepped, torch.trunc(u / unit * (1 + 1e-6)) * unit, u)
+        n_steps = u / unit
+        nearest = torch.round(n_steps)
+        # A whole number of steps but for rounding stays: truncated, it would lose a step.
+        whole = (n_steps - nearest).abs() <= 1e-6 * n_steps.abs().clamp(min=1.0)
+        n_steps = torch.where(whole, nearest, torch.trunc(n_steps))
+        snapped = torch.where(stepped, n_steps * unit, u)
         return torch.minimum(torch.maximum(snapped, self.low), self.high)
 
     def project(self, u, choice):

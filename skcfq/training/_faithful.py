@@ -45,7 +45,7 @@ class BracketTerm:
         asked = torch.minimum(
             -step.batch.extra["short_margin"], torch.full_like(outside, self.outer)
         )
-        loss = (self.inner - inside).clamp(min=0) + (outside + asked).clamp(min=0)
+        loss = (self.inner - inside).clamp(min=0) ** 2 + (outside + asked).clamp(min=0) ** 2
         return self.strength * step.recourse_mean(loss)
 
 
@@ -65,11 +65,12 @@ class FaithfulObjective(BaseEstimator):
 
     Parameters
     ----------
-    distil : float, default=1.0
+    eta : float, default=1.0
+        Weight of the two sides of the boundary: squared shortfalls of the margins, so that the
+        worst broken advice counts most.
+    distil : float, default=0.3
         Weight of the distilled logits.
-    bracket : float, default=1.0
-        Weight of the two sides of the boundary.
-    inner_margin : float, default=0.2
+    inner_margin : float, default=0.5
         Logit margin asked for at the advice. A larger one makes advice safer, and the model a
         little more lenient.
     outer_margin : float, default=0.1
@@ -93,16 +94,16 @@ class FaithfulObjective(BaseEstimator):
     def __init__(
         self,
         *,
-        distil=1.0,
-        bracket=1.0,
-        inner_margin=0.2,
+        eta=1.0,
+        distil=0.3,
+        inner_margin=0.5,
         outer_margin=0.1,
         rho=0.05,
         task=0.0,
         bit_cost=0.01,
     ):
+        self.eta = eta
         self.distil = distil
-        self.bracket = bracket
         self.inner_margin = inner_margin
         self.outer_margin = outer_margin
         self.rho = rho
@@ -111,7 +112,7 @@ class FaithfulObjective(BaseEstimator):
 
     def problems(self):
         """Sentences about wrong parameters, empty if there are none."""
-        names = ["distil", "bracket", "inner_margin", "outer_margin", "rho", "task", "bit_cost"]
+        names = ["eta", "distil", "inner_margin", "outer_margin", "rho", "task", "bit_cost"]
         problems = negative_values(self, names)
         if not problems and not 0 < self.rho < 1:
             problems.append(f"rho={self.rho!r}: a share between 0 and 1 is needed.")
@@ -146,7 +147,7 @@ class FaithfulObjective(BaseEstimator):
         extra["short_margin"] = target_margin(extra["teacher_short"], wanted).clamp(max=0.0)
         terms = [
             DistilTerm(self.distil, tuple(points)),
-            BracketTerm(self.bracket, self.inner_margin, self.outer_margin),
+            BracketTerm(self.eta, self.inner_margin, self.outer_margin),
         ]
         if self.task:
             terms.append(WeightedTaskTerm(self.task))
