@@ -77,7 +77,7 @@ pd.DataFrame(asked).T.map(lambda value: round(value, 2) if isinstance(value, flo
 # around no change, and where it asks for more, the old advice fails. CFQ keeps all the advice, but
 # by asking nearly everybody for less, down to nothing: it has become lenient.
 
-fig, axes = plt.subplots(1, 2, figsize=(9, 4.6), sharex=True, sharey=True, layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(9, 5), sharex=True, sharey=True, layout="constrained")
 for ax, (name, comparison) in zip(axes, comparisons.items(), strict=True):
     both = advised & comparison.deployed.success
     for works, colour, label in ((True, "tab:blue", "works"), (False, "tab:red", "fails")):
@@ -90,17 +90,17 @@ for ax, (name, comparison) in zip(axes, comparisons.items(), strict=True):
             alpha=0.5,
             color=colour,
             linewidths=0,
-            label=f"advice {label}: {rows.sum()} people",
+            label=f"advice {label} ({rows.sum()})",
         )
     ax.axhline(0, color="0.3", lw=1, zorder=0)
-    ax.text(0.99, 0.5, "as dear as before", transform=ax.transAxes, ha="right", va="bottom",
-            color="0.3", fontsize=9)  # fmt: skip
-    ax.set(title=name, xscale="log", ylim=(-110, 110))
+    ax.text(0.02, 0.5, "as dear as before", transform=ax.transAxes, va="bottom", color="0.3")
+    ax.set(xscale="log", ylim=(-110, 110))
+    ax.set_xticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
     ax.set_xlabel("cost of advice in full precision\n(1 is 350 euros of monthly income)")
     ax.set_yticks(
         range(-100, 101, 50), ["accepted\nas they are", "-50 %", "0", "+50 %", "double\nor more"]
     )
-    ax.legend(loc="upper right", frameon=False, fontsize=9)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, title=name)
 axes[0].set_ylabel("change of cost under the quantized model")
 fig.suptitle("What 4 bits per weight do to the cost of advice")
 plt.show()

@@ -147,10 +147,7 @@ class RecourseAuditor(BaseEstimator):
         raise_problems("RecourseAuditor", problems)
         self.actions_ = bind_actions(self.actions, reference.encoding, frame)
         self._deployed_actions = bind_actions(self.actions, deployed.encoding, frame)
-        wanted = self.classes_.tolist().index(self.target_)
-        self.recourse_ = self._solver().solve(
-            reference.logits, frame, wanted, self.actions_, predict=reference.predict
-        )
+        self.recourse_ = reference.solve(self._solver(), frame, self.target_, self.actions_)
         return self
 
     @staticmethod

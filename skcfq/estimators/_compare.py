@@ -74,15 +74,9 @@ def compare(
     -------
     Comparison
     """
-    reference_target = reference.classes.tolist().index(target)
-    deployed_target = deployed.classes.tolist().index(target)
     if reference_result is None:
-        reference_result = solver.solve(
-            reference.logits, frame, reference_target, reference_space, predict=reference.predict
-        )
-    deployed_result = solver.solve(
-        deployed.logits, frame, deployed_target, deployed_space, predict=deployed.predict
-    )
+        reference_result = reference.solve(solver, frame, target, reference_space)
+    deployed_result = deployed.solve(solver, frame, target, deployed_space)
     if deployed_space.encoding is not reference_space.encoding:
         encode = reference_space.encoding.encode
         moved = (encode(deployed_result.counterfactual) - encode(frame)).astype(np.float32)
@@ -90,7 +84,7 @@ def compare(
     return Comparison(
         reference_result,
         deployed_result,
-        deployed.predict(reference_result.counterfactual) == deployed_target,
+        deployed.predict(reference_result.counterfactual) == deployed.classes.tolist().index(target),
         reference.classes[reference.predict(frame)],
         deployed.classes[deployed.predict(frame)],
     )

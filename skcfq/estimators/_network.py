@@ -202,9 +202,12 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         return check_table(self, X, reset=False, allow_missing=self._imputes())
 
     def _frame_logits(self, frame):
+        return self._encoded_logits(self._encode(frame))
+
+    def _encoded_logits(self, encoded):
         network = deployed(self.net_.module_, torch.float64)
         with torch.no_grad(), one_thread():
-            parts = torch.from_numpy(np.array(self._encode(frame))).split(8192)
+            parts = torch.from_numpy(np.require(encoded, requirements="W")).split(8192)
             return torch.cat([network(part) for part in parts]).numpy()
 
     def decision_function(self, X):
@@ -268,6 +271,7 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
             self.encoding_,
             deployed(self.net_.module_),
             lambda frame: self._frame_logits(frame).argmax(axis=1),
+            lambda encoded: self._encoded_logits(encoded).argmax(axis=1),
         )
 
     def solve_recourse(self, X):
@@ -284,9 +288,7 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         """
         frame = self._checked(X)
         view = self.network_view_()
-        return self._solver().solve(
-            view.logits, frame, self._target_index, self.actions_, predict=view.predict
-        )
+        return view.solve(self._solver(), frame, self.target_, self.actions_)
 
     def recourse(self, X):
         """What each person could do to get the target, in the units of ``fit``.

@@ -103,8 +103,7 @@ def _keyed_fit(key, teacher, table, named):
 
 def _keyed_solve(key, actions, target, solver, view, space, frame):
     """Recourse of a teacher's training rows, looked up by the teacher's key and what is asked."""
-    wanted = view.classes.tolist().index(target)
-    return solver.solve(view.logits, frame, wanted, space, predict=view.predict)
+    return view.solve(solver, frame, target, space)
 
 
 @contextlib.contextmanager

@@ -29,12 +29,22 @@ class NetworkView:
         float32 input rows to logits (n, n_classes), differentiable in the input.
     predict : callable
         Raw frame to class indices, by the classifier's own ``predict``.
+    decide : callable or None
+        The same from encoded rows in float64, if the classifier can.
     """
 
     classes: np.ndarray
     encoding: Encoding
     logits: nn.Module
     predict: object
+    decide: object = None
+
+    def solve(self, solver, frame, target, space):
+        """Recourse of raw rows to a class label, checked against the classifier's decisions."""
+        wanted = self.classes.tolist().index(target)
+        return solver.solve(
+            self.logits, frame, wanted, space, predict=self.predict, decide=self.decide
+        )
 
 
 def is_fitted(estimator):
@@ -89,10 +99,10 @@ def network_view(model, feature_names):
         encoding = inner.encoding
         if steps is not None and len(steps):
             encoding = Encoding(steps, feature_names).then(encoding)
-        classes, logits = inner.classes, inner.logits
+        classes, logits, decide = inner.classes, inner.logits, inner.decide
     else:
         encoding = Encoding(steps if steps is not None and len(steps) else None, feature_names)
-        classes, logits = _foreign_network(last)
+        (classes, logits), decide = _foreign_network(last), None
     index = {label: i for i, label in enumerate(classes.tolist())}
     named = hasattr(model, "feature_names_in_")
 
@@ -100,7 +110,7 @@ def network_view(model, feature_names):
         labels = model.predict(frame if named else _as_fitted(model, frame))
         return np.array([index[label] for label in np.asarray(labels).tolist()], dtype=np.int64)
 
-    return NetworkView(np.asarray(classes), encoding, logits, predict)
+    return NetworkView(np.asarray(classes), encoding, logits, predict, decide)
 
 
 def _as_fitted(model, frame):

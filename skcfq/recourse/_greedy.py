@@ -58,23 +58,26 @@ class GreedySolver(BaseSolver):
         u, choice = problem.start()
         best_u, best_choice = u.clone(), choice.clone()
         best_cost = torch.full((len(u),), torch.inf, dtype=u.dtype)
-        everyone = torch.arange(len(u))
-        slopes = None
-        for _ in range(1 + self.n_rounds):
-            u, choice = problem.start()
-            if slopes is not None:
-                u, choice = _linear_start(problem, u, choice, *slopes)
-            u, choice = _ascend(margin, problem, u, choice, self.max_iter, self.trust)
-            u, choice = shrink(margin, problem, u, choice)
-            _keep_cheaper(margin, problem, u, choice, everyone, best_u, best_choice, best_cost)
-            if slopes is None:
-                lost = torch.isinf(best_cost).nonzero().squeeze(1)
-                if len(lost):
-                    part = problem.select(lost)
-                    u, choice = shrink(margin, part, *_ascend_blind(margin, part, *part.start()))
-                    _keep_cheaper(margin, part, u, choice, lost, best_u, best_choice, best_cost)
-            z = problem.encode(best_u, best_choice)
-            slopes = (*_slope(margin, z, problem.target), z)
+        who, part = torch.arange(len(u)), problem
+        u, choice = _ascend(margin, problem, u, choice, self.max_iter, self.trust)
+        u, choice = shrink(margin, problem, u, choice)
+        _keep_cheaper(margin, problem, u, choice, who, best_u, best_choice, best_cost)
+        lost = torch.isinf(best_cost).nonzero().squeeze(1)
+        if len(lost):
+            part = problem.select(lost)
+            u, choice = shrink(margin, part, *_ascend_blind(margin, part, *part.start()))
+            _keep_cheaper(margin, part, u, choice, lost, best_u, best_choice, best_cost)
+        for _ in range(self.n_rounds):
+            part, before = problem.select(who), best_cost[who]
+            z = part.encode(best_u[who], best_choice[who])
+            u, choice = _linear_start(part, *part.start(), *_slope(margin, z, part.target), z)
+            u, choice = _ascend(margin, part, u, choice, self.max_iter, self.trust)
+            u, choice = shrink(margin, part, u, choice)
+            _keep_cheaper(margin, part, u, choice, who, best_u, best_choice, best_cost)
+            # The slopes have changed only for those who have found a cheaper way.
+            who = who[best_cost[who] < before]
+            if not len(who):
+                break
         if problem.norm != "l1":
             found = torch.isfinite(best_cost).nonzero().squeeze(1)
             part = problem.select(found)
@@ -164,28 +167,28 @@ def _moves(problem, gradient, z, u, choice, need, trust):
 def _ascend(margin, problem, u, choice, max_iter, trust):
     """Move everybody until the margin is reached or nothing helps."""
     u, choice = u.clone(), choice.clone()
-    active = torch.arange(len(u))
+    active, part = torch.arange(len(u)), problem
+    part_u, part_choice = u.clone(), choice.clone()
     for _ in range(max_iter):
-        part = problem.select(active)
-        part_u, part_choice = u[active], choice[active]
         z = part.encode(part_u, part_choice)
         gradient, value = _slope(margin, z, part.target)
         short = (value < MARGIN).nonzero().squeeze(1)
-        if not len(short):
-            break
         if len(short) < len(active):
             active, part = active[short], part.select(short)
             part_u, part_choice = part_u[short], part_choice[short]
             z, gradient, value = z[short], gradient[short], value[short]
-        need = MARGIN * 1.5 - value
-        numeric, discrete = _moves(part, gradient, z, part_u, part_choice, need, trust)
-        next_u, next_choice, moved = _better_move(
-            margin, part, part_u, part_choice, value, need, numeric, discrete
-        )
-        u[active], choice[active] = next_u, next_choice
-        active = active[moved]
         if not len(active):
             break
+        need = MARGIN * 1.5 - value
+        numeric, discrete = _moves(part, gradient, z, part_u, part_choice, need, trust)
+        part_u, part_choice, moved = _better_move(
+            margin, part, part_u, part_choice, value, need, numeric, discrete
+        )
+        u[active], choice[active] = part_u, part_choice
+        if not moved.all():
+            kept = moved.nonzero().squeeze(1)
+            active, part = active[kept], part.select(kept)
+            part_u, part_choice = part_u[kept], part_choice[kept]
     return u, choice
 
 

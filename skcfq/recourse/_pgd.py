@@ -5,6 +5,7 @@ import torch
 from ._base import MARGIN, BaseSolver
 from ._polish import descend_l2, shrink
 from ._relaxed import RelaxedBox, relaxed_steps
+from ._scatter import random_states, scatter
 
 
 class PGDSolver(BaseSolver):
@@ -22,11 +23,14 @@ class PGDSolver(BaseSolver):
     step_size : float, default=0.1
         Length of a step in units of cost (with ``"std"`` weights: standard deviations).
     n_restarts : int, default=1
-        Further starts from random points of the action set.
+        Further starts from random states of the action set.
+    n_random : int, default=64
+        Random states that are tried for people to whom no step gave the target: where slopes
+        vanish, as on quantized activations, steps lead nowhere.
     batch_size : int, default=2048
         People searched together; batches run on all cores.
     random_state : int, default=0
-        Seed of the restarts.
+        Seed of the random states.
 
     See Also
     --------
@@ -49,10 +53,20 @@ class PGDSolver(BaseSolver):
     5
     """
 
-    def __init__(self, *, n_steps=40, step_size=0.1, n_restarts=1, batch_size=2048, random_state=0):
+    def __init__(
+        self,
+        *,
+        n_steps=40,
+        step_size=0.1,
+        n_restarts=1,
+        n_random=64,
+        batch_size=2048,
+        random_state=0,
+    ):
         self.n_steps = n_steps
         self.step_size = step_size
         self.n_restarts = n_restarts
+        self.n_random = n_random
         self.batch_size = batch_size
         self.random_state = random_state
 
@@ -61,12 +75,9 @@ class PGDSolver(BaseSolver):
         best_u, best_choice = problem.start()
         best_cost = torch.full((len(best_u),), torch.inf, dtype=problem.x.dtype)
         random = torch.Generator().manual_seed(self.random_state)
-        for restart in range(1 + self.n_restarts):
-            delta = torch.zeros_like(problem.x)
-            if restart:
-                # One draw for all: nobody's result depends on who else is in the batch.
-                share = torch.rand(delta.shape[1], generator=random)
-                delta = box.project(share * torch.where(share > 0.5, box.high, box.low) * 0.5)
+        starts = [problem.start(), *random_states(problem, self.n_restarts, random)]
+        for start in starts:
+            delta = box.project(problem.encode(*start) - problem.x)
             steps = relaxed_steps(
                 lambda z: -margin(z, problem.target), problem.x, box, delta, self.n_steps, self.step_size,
                 normalise=True,
@@ -78,6 +89,10 @@ class PGDSolver(BaseSolver):
                     valid = margin(problem.encode(u, choice), problem.target) >= MARGIN
                     won = valid & (cost < best_cost)
                     best_u[won], best_choice[won], best_cost[won] = u[won], choice[won], cost[won]
+        lost = torch.isinf(best_cost).nonzero().squeeze(1)
+        best_u[lost], best_choice[lost] = scatter(
+            margin, problem.select(lost), self.n_random, random
+        )
         best_u, best_choice = shrink(margin, problem, best_u, best_choice)
         if problem.norm != "l1":
             best_u, best_choice = descend_l2(margin, problem, best_u, best_choice)

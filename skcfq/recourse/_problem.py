@@ -70,11 +70,12 @@ class Problem:
         """Encoded rows of a state, shape (n, d)."""
         z = self.x.clone()
         z[:, self.columns] += u * self.rate
-        for k in range(self.q):
-            picked = (choice[:, k] >= 0).nonzero().squeeze(1)
-            if len(picked):
-                keep = 1.0 - self.block[k]
-                z[picked] = z[picked] * keep + self.table[choice[picked, k]]
+        if self.q:
+            row, feature = (choice >= 0).nonzero(as_tuple=True)
+            if len(row):
+                # Blocks of different features do not overlap: their differences add up.
+                leave = self.x[row] * self.block[feature]
+                z.index_add_(0, row, self.table[choice[row, feature]] - leave)
         return z
 
     def change(self, u, choice):

@@ -1,0 +1,70 @@
+"""Random states of the action set: starts, and a last resort where slopes lead nowhere."""
+
+import torch
+
+from ._base import MARGIN
+
+
+def random_states(problem, n_states, generator):
+    """Yield states that change a random number of the features open to each person.
+
+    Numbers go to a random place between their limits, half of the time to a limit itself. The
+    draws are the same for everybody, so that nobody's result depends on who else is in the
+    batch.
+
+    Parameters
+    ----------
+    problem : Problem
+    n_states : int
+    generator : torch.Generator
+
+    Yields
+    ------
+    u, choice : tensors
+        States, see `_problem`.
+    """
+    n, m = problem.low.shape
+    n_features = m + problem.q
+    if n_features == 0:
+        return
+    for _ in range(n_states):
+        share = (torch.rand(m, generator=generator) * 2.0 - 0.5).clamp(0.0, 1.0)
+        u = problem.snap(problem.low + share * (problem.high - problem.low))
+        liked = torch.rand(len(problem.owner), generator=generator)
+        choice = torch.full((n, problem.q), -1, dtype=torch.int64)
+        for k in range(problem.q):
+            choices = (problem.owner == k).nonzero().squeeze(1)
+            best, at = (liked[choices] * problem.allowed[:, choices]).max(dim=1)
+            choice[:, k] = torch.where(best > 0, choices[at], -1)
+        order = torch.rand(n_features, generator=generator)
+        size = torch.randint(1, min(problem.max_changes, n_features) + 1, (), generator=generator)
+        changed = torch.cat([u != 0, choice >= 0], dim=1)
+        rank = (order + 2.0 * ~changed).argsort(dim=1).argsort(dim=1)
+        kept = rank < size
+        yield u * kept[:, :m], torch.where(kept[:, m:], choice, -1)
+
+
+@torch.no_grad()
+def scatter(margin, problem, n_states, generator):
+    """The cheapest valid one of random states; the start for people for whom none is valid.
+
+    Parameters
+    ----------
+    margin : callable
+    problem : Problem
+    n_states : int
+    generator : torch.Generator
+
+    Returns
+    -------
+    u, choice : tensors
+        States, see `_problem`.
+    """
+    best_u, best_choice = problem.start()
+    best_cost = torch.full((len(best_u),), torch.inf, dtype=best_u.dtype)
+    for u, choice in random_states(problem, n_states, generator):
+        cost = problem.cost(u, choice)
+        valid = margin(problem.encode(u, choice), problem.target) >= MARGIN
+        won = valid & (cost < best_cost)
+        best_u[won], best_choice[won], best_cost[won] = u[won], choice[won], cost[won]
+    return best_u, best_choice
