@@ -3,21 +3,22 @@ Advice that breaks
 ==================
 
 A bank refuses some of its applicants, and tells each of them the cheapest change that would have
-been enough: *pay back 360 euros and close that loan*. The advice is computed on the model that the
+been enough: *pay back 3,000 euros of your debt*. The advice is computed on the model that the
 risk department trained in full precision. Then the model is quantized for the machines on which
 applications are really decided. Its accuracy is as good as before, so nobody looks further.
 
-**Who could be harmed:** people who do what they were told, at a cost, and are refused again.
-The accuracy of the quantized model does not show them. This example counts them, for plain
-quantization-aware training and for counterfactual-faithful quantization (CFQ), and shows what
-CFQ with the source paper's objective pays for keeping the advice.
+**Who could be harmed:** people who do what they were told, at a cost, and are refused again. The
+accuracy of the quantized model does not show them. This example counts them, for plain
+quantization-aware training (QAT) and for counterfactual-faithful quantization (CFQ) with two
+objectives: that of the source paper, and the default one, which also holds the other side of the
+boundary.
 
 The people are synthetic, see :func:`skcfq.datasets.make_recourse_classification`.
 """
 
 # %%
-# Two quantized models of one full-precision model
-# ------------------------------------------------
+# Three quantized models of one full-precision model
+# --------------------------------------------------
 # Actions are written in raw units: the incomes and debts that a person may reach, which
 # categories of employment, at most three changes, and what each of them costs. The teacher is
 # trained once; ``FrozenEstimator`` says that it is to be used as it is.
@@ -28,7 +29,7 @@ import pandas as pd
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
 
-from skcfq import CFQClassifier, FullPrecisionClassifier, QATClassifier
+from skcfq import CFQClassifier, FullPrecisionClassifier, PaperObjective, QATClassifier
 from skcfq.datasets import make_recourse_classification
 
 credit = make_recourse_classification(n_samples=4000, random_state=0)
@@ -37,10 +38,15 @@ X_train, X_test, y_train, y_test = train_test_split(
 )
 shared = {"actions": credit.actions, "target": "granted", "random_state": 0}
 teacher = FullPrecisionClassifier(**shared).fit(X_train, y_train)
+
+shared |= {"bit_budget": 4, "teacher": FrozenEstimator(teacher)}
 models = {
-    name: Classifier(bit_budget=4, teacher=FrozenEstimator(teacher), **shared).fit(X_train, y_train)
-    for name, Classifier in {"plain QAT": QATClassifier, "CFQ": CFQClassifier}.items()
+    "plain QAT": QATClassifier(**shared),
+    "CFQ, paper's objective": CFQClassifier(objective=PaperObjective(), **shared),
+    "CFQ": CFQClassifier(**shared),
 }
+for model in models.values():
+    model.fit(X_train, y_train)
 
 # %%
 # The score is the accuracy, and carries what became of the advice: the share that no longer works
@@ -74,10 +80,11 @@ pd.DataFrame(asked).T.map(lambda value: round(value, 2) if isinstance(value, flo
 # -------------------------
 # Each point is a person. To the right, what the advice costs under the full-precision model;
 # upwards, how much more or less the quantized model asks of the same person. Plain QAT scatters
-# around no change, and where it asks for more, the old advice fails. CFQ keeps all the advice, but
-# by asking nearly everybody for less, down to nothing: it has become lenient.
+# around no change, and where it asks for more, the old advice fails. The paper's objective keeps
+# all the advice, but by asking nearly everybody for less, down to nothing: the model has become
+# lenient. The default objective keeps nearly all of it and stays close to what was asked before.
 
-fig, axes = plt.subplots(1, 2, figsize=(9, 5), sharex=True, sharey=True, layout="constrained")
+fig, axes = plt.subplots(1, 3, figsize=(12, 5), sharex=True, sharey=True, layout="constrained")
 for ax, (name, comparison) in zip(axes, comparisons.items(), strict=True):
     both = advised & comparison.deployed.success
     for works, colour, label in ((True, "tab:blue", "works"), (False, "tab:red", "fails")):
@@ -110,28 +117,29 @@ plt.show()
 # ----------------------
 # Everybody does what the full-precision model advised, and applies again: a score above 0 is a
 # credit. The advice is the cheapest that is enough, so that a small error of the quantized model
-# turns half of it into a refusal. CFQ's scores lie on the safe side, most of them further
-# than they need to: the price is paid by the bank, whose decisions change.
+# turns half of it into a refusal. With the paper's objective most scores are further on the safe
+# side than they need to be, and the bank pays for that with changed decisions.
 
-fig, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
 followed = plain.reference.counterfactual[advised]
-margins = {name: model.decision_function(followed) for name, model in models.items()}
-if models["CFQ"].classes_[0] == "granted":  # scores are of the second class
-    margins = {name: -margin for name, margin in margins.items()}
-bins = np.linspace(-1.5, 4.5, 61)
-for (name, margin), colour in zip(margins.items(), ("tab:red", "tab:blue"), strict=True):
-    ax.hist(np.clip(margin, bins[0], bins[-1]), bins, alpha=0.6, color=colour,
-            label=f"{name}: {np.mean(margin > 0):.0%} accepted")  # fmt: skip
-ax.axvline(0, color="0.2", lw=1)
-ax.set_ylim(top=1.15 * ax.get_ylim()[1])
-ax.text(-0.05, 0.97, "refused again ", transform=ax.get_xaxis_transform(), ha="right", va="top")
-ax.text(0.05, 0.97, " accepted", transform=ax.get_xaxis_transform(), ha="left", va="top")
-ax.set(
-    xlabel="score of people who followed the advice (logit of acceptance)",
-    ylabel="people",
-    title="Half of the advice ends just short of what the quantized model wants",
-)
-ax.legend(loc="upper right", bbox_to_anchor=(1, 0.9), frameon=False)
+sign = 1 if teacher.classes_[1] == "granted" else -1  # scores are of the second class
+fig, axes = plt.subplots(3, 1, figsize=(8, 6.5), sharex=True, sharey=True, layout="constrained")
+bins = np.linspace(-1.5, 4, 56)
+for ax, (name, model) in zip(axes, models.items(), strict=True):
+    margin = sign * model.decision_function(followed)
+    counts, _, bars = ax.hist(np.clip(margin, bins[0], bins[-1]), bins)
+    for bar in bars:
+        bar.set_color("tab:blue" if bar.get_x() > -1e-9 else "tab:red")
+    ax.axvline(0, color="0.2", lw=1)
+    ax.set_ylabel("people")
+    ax.text(0.99, 0.9, f"{name}\n{np.mean(margin > 0):.1%} accepted", transform=ax.transAxes,
+            ha="right", va="top")  # fmt: skip
+axes[0].set_ylim(top=1.2 * axes[0].get_ylim()[1])
+axes[0].text(-0.05, 0.95, "refused again", transform=axes[0].get_xaxis_transform(),
+             ha="right", va="top", color="tab:red")  # fmt: skip
+axes[0].text(0.05, 0.95, "accepted", transform=axes[0].get_xaxis_transform(),
+             ha="left", va="top", color="tab:blue")  # fmt: skip
+axes[-1].set_xlabel("score of people who followed the advice (logit of acceptance)")
+fig.suptitle("Where the advice leads once the model has 4 bits per weight")
 plt.show()
 
 # %%

@@ -115,13 +115,13 @@ class ActionSet:
             if not _is_sequence(value) or not all(isinstance(v, Hashable) for v in value):
                 problems.append(f"{name}={value!r}: a sequence of feature names is needed.")
                 value = ()
-            self._set(name, tuple(map(_plain, value)))
+            self._set(name, tuple(map(_scalar, value)))
         for name in ("bounds", "step", "allowed_values", "transitions", "groups"):
             value = getattr(self, name)
             if not isinstance(value, Mapping):
                 problems.append(f"{name}={value!r}: a mapping from feature to value is needed.")
                 value = {}
-            self._set(name, {_plain(feature): item for feature, item in value.items()})
+            self._set(name, {_scalar(feature): item for feature, item in value.items()})
         problems += self._normalise_values()
         problems += self._contradictions()
         raise_problems("ActionSet", problems)
@@ -139,14 +139,14 @@ class ActionSet:
                     f"bounds[{feature!r}]={pair!r}: (lower, upper) is needed, each a number or None."
                 )
                 continue
-            lower, upper = (None if side is None else _plain(side) for side in pair)
+            lower, upper = (None if side is None else _scalar(side) for side in pair)
             bounds[feature] = (lower, upper)
             if lower is not None and upper is not None and lower > upper:
                 problems.append(
                     f"bounds[{feature!r}]=({lower!r}, {upper!r}): lower is above upper."
                 )
         self._set("bounds", bounds)
-        self._set("step", {feature: _plain(size) for feature, size in self.step.items()})
+        self._set("step", {feature: _scalar(size) for feature, size in self.step.items()})
         problems += [
             f"step[{feature!r}]={size!r}: a finite number > 0 is needed."
             for feature, size in self.step.items()
@@ -160,7 +160,7 @@ class ActionSet:
                         f"{name}[{feature!r}]={items!r}: a sequence with at least one value is needed."
                     )
                     continue
-                values[feature] = tuple(map(_plain, items))
+                values[feature] = tuple(map(_category, items))
             self._set(name, values)
         transitions = {}
         for feature, table in self.transitions.items():
@@ -172,13 +172,16 @@ class ActionSet:
                 )
                 continue
             transitions[feature] = {
-                _plain(start): tuple(map(_plain, reach)) for start, reach in table.items()
+                _category(start): tuple(map(_category, reach)) for start, reach in table.items()
             }
         self._set("transitions", transitions)
         if isinstance(self.cost_weights, Mapping):
             self._set(
                 "cost_weights",
-                {_plain(feature): _plain(weight) for feature, weight in self.cost_weights.items()},
+                {
+                    _scalar(feature): _scalar(weight)
+                    for feature, weight in self.cost_weights.items()
+                },
             )
             problems += [
                 f"cost_weights[{feature!r}]={weight!r}: a finite number > 0 is needed."
@@ -191,8 +194,8 @@ class ActionSet:
             )
         if not isinstance(self.cost, str) or self.cost not in COSTS:
             problems.append(f"cost={self.cost!r}: one of {COSTS} is needed.")
-        self._set("mix", _plain(self.mix))
-        self._set("max_changes", _plain(self.max_changes))
+        self._set("mix", _scalar(self.mix))
+        self._set("max_changes", _scalar(self.max_changes))
         if not (_is_number(self.mix) and 0 <= self.mix <= 1):
             problems.append(f"mix={self.mix!r}: a number in [0, 1] is needed.")
         if self.max_changes is not None and not (
@@ -393,11 +396,14 @@ def _are_values(items):
     return all(pd.api.types.is_scalar(item) for item in items)
 
 
-def _plain(value):
-    """NumPy scalars as Python values, every kind of missing value as None."""
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        value = value.item()
-    return None if pd.api.types.is_scalar(value) and pd.isna(value) else value
+def _scalar(value):
+    """NumPy scalars as Python values."""
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
+
+
+def _category(value):
+    """A listed value; every kind of missing value is None."""
+    return None if pd.isna(value) else _scalar(value)
 
 
 def _to_pairs(value):

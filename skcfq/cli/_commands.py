@@ -9,7 +9,8 @@ import typer
 from .. import __version__
 
 cli = typer.Typer(
-    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown",
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # joins the lines of a paragraph
     help="Quantized classifiers that keep the recourse they promised.",
 )  # fmt: skip
 
@@ -59,7 +60,7 @@ def demo(
         typer.Option(
             min=1,
             help="Most passes over the training rows, for each of the three networks.",
-            show_default="60 in full precision, 30 quantized",
+            show_default="those of the estimators",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything random.")] = 0,

@@ -164,12 +164,13 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
             For bad input, listing all problems, before training.
         """
         self._validate_params()
+        objective = self._objective()
         widths, problems = self._candidates()
+        problems += objective.problems() if hasattr(objective, "problems") else []
         raise_problems(type(self).__name__, problems)
         table = self._read(X, y, sample_weight)
         task = FitTask(self, X, y, 1 + self.max_epochs)
         seed = self._seed()
-        objective = self._objective()
         teacher, space, advice = task.step(
             "teacher",
             lambda: learn_teacher(

@@ -17,14 +17,14 @@ class GreedySolver(BaseSolver):
 
     Parameters
     ----------
-    n_rounds : int, default=2
+    n_rounds : int, default=1
         How often the search is repeated with the slopes at the best point so far.
     max_iter : int, default=40
         Largest number of moves in one ascent.
-    trust : float, default=0.5
+    trust : float, default=1.0
         Longest single move of a numeric feature, in units of cost (with ``"std"`` weights: in
         standard deviations).
-    batch_size : int, default=2048
+    batch_size : int, default=4096
         People searched together; batches run on all cores.
 
     See Also
@@ -41,14 +41,14 @@ class GreedySolver(BaseSolver):
     >>> from skcfq.datasets import make_recourse_classification
     >>> data = make_recourse_classification(n_samples=300, random_state=0)
     >>> clf = FullPrecisionClassifier(
-    ...     actions=data.actions, solver=GreedySolver(n_rounds=1), max_epochs=5, random_state=0
+    ...     actions=data.actions, solver=GreedySolver(n_rounds=0), max_epochs=5, random_state=0
     ... ).fit(data.data, data.target)
     >>> result = clf.solve_recourse(data.data.head(5))
     >>> bool(result.success.all())
     True
     """
 
-    def __init__(self, *, n_rounds=2, max_iter=40, trust=0.5, batch_size=2048):
+    def __init__(self, *, n_rounds=1, max_iter=40, trust=1.0, batch_size=4096):
         self.n_rounds = n_rounds
         self.max_iter = max_iter
         self.trust = trust

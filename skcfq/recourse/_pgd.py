@@ -25,8 +25,8 @@ class PGDSolver(BaseSolver):
     n_restarts : int, default=1
         Further starts from random states of the action set.
     n_random : int, default=64
-        Random states that are tried for people to whom no step gave the target: where slopes
-        vanish, as on quantized activations, steps lead nowhere.
+        Random states that are tried as they are: where slopes vanish, as on quantized
+        activations, steps lead nowhere.
     batch_size : int, default=2048
         People searched together; batches run on all cores.
     random_state : int, default=0
@@ -72,9 +72,8 @@ class PGDSolver(BaseSolver):
 
     def _search(self, margin, problem):
         box = RelaxedBox(problem)
-        best_u, best_choice = problem.start()
-        best_cost = torch.full((len(best_u),), torch.inf, dtype=problem.x.dtype)
         random = torch.Generator().manual_seed(self.random_state)
+        best_u, best_choice, best_cost = scatter(margin, problem, self.n_random, random)
         starts = [problem.start(), *random_states(problem, self.n_restarts, random)]
         for start in starts:
             delta = box.project(problem.encode(*start) - problem.x)
@@ -89,10 +88,6 @@ class PGDSolver(BaseSolver):
                     valid = margin(problem.encode(u, choice), problem.target) >= MARGIN
                     won = valid & (cost < best_cost)
                     best_u[won], best_choice[won], best_cost[won] = u[won], choice[won], cost[won]
-        lost = torch.isinf(best_cost).nonzero().squeeze(1)
-        best_u[lost], best_choice[lost] = scatter(
-            margin, problem.select(lost), self.n_random, random
-        )
         best_u, best_choice = shrink(margin, problem, best_u, best_choice)
         if problem.norm != "l1":
             best_u, best_choice = descend_l2(margin, problem, best_u, best_choice)

@@ -46,7 +46,7 @@ def random_states(problem, n_states, generator):
 
 @torch.no_grad()
 def scatter(margin, problem, n_states, generator):
-    """The cheapest valid one of random states; the start for people for whom none is valid.
+    """The cheapest valid one of random states.
 
     Parameters
     ----------
@@ -58,7 +58,9 @@ def scatter(margin, problem, n_states, generator):
     Returns
     -------
     u, choice : tensors
-        States, see `_problem`.
+        States, see `_problem`; the start for people for whom none is valid.
+    cost : tensor of shape (n,)
+        Infinite for them.
     """
     best_u, best_choice = problem.start()
     best_cost = torch.full((len(best_u),), torch.inf, dtype=best_u.dtype)
@@ -67,4 +69,4 @@ def scatter(margin, problem, n_states, generator):
         valid = margin(problem.encode(u, choice), problem.target) >= MARGIN
         won = valid & (cost < best_cost)
         best_u[won], best_choice[won], best_cost[won] = u[won], choice[won], cost[won]
-    return best_u, best_choice
+    return best_u, best_choice, best_cost

@@ -90,9 +90,7 @@ def world(seed, fields=None, *, n_classes=2, quantized=False, n=40):
         ]
     ).fit(train)
     space = bind_actions(actions, Encoding(preprocessor, train.columns), train)
-    logits = network(
-        space.encoding.n_columns, random, n_classes=n_classes, quantized=quantized
-    )
+    logits = network(space.encoding.n_columns, random, n_classes=n_classes, quantized=quantized)
     with torch.no_grad():  # the target is what about a third have
         values = logits(torch.from_numpy(space.encoding.encode(train).astype(np.float32)))
         others = values[:, :-1].amax(dim=1)

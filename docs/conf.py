@@ -1,0 +1,91 @@
+"""How the documentation is built: ``sphinx-build -W --keep-going -n docs docs/_build/html``.
+
+Nothing is fetched: names of other packages are set in code font and not linked.
+"""
+
+import os
+import warnings
+
+# Figures are drawn without a screen.
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import skcfq
+
+project = "skcfq"
+author = "the skcfq developers"
+version = release = skcfq.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "myst_parser",
+    "sphinx_gallery.gen_gallery",
+]
+source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
+exclude_patterns = ["_build", "_templates", "**/README.rst"]
+templates_path = ["_templates"]
+myst_enable_extensions = ["dollarmath"]
+
+# ----- appearance ------------------------------------------------------------------------------
+
+html_theme = "pydata_sphinx_theme"
+html_title = "skcfq"
+html_theme_options = {
+    "show_prev_next": False,
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+html_show_sourcelink = False
+copyright = "2026, the skcfq developers. BSD-3-Clause"
+
+# ----- reference -------------------------------------------------------------------------------
+
+autosummary_generate = True
+autodoc_default_options = {"members": True, "inherited-members": True}
+autodoc_typehints = "none"
+numpydoc_show_class_members = False  # autodoc lists them
+numpydoc_use_plots = False
+# The sections that every docstring of the package has; run on the public names by the tests.
+numpydoc_validation_checks = {"GL06", "GL07", "GL08", "PR01", "PR02", "PR04", "SS05", "RT01"}
+
+nitpicky = True
+nitpick_ignore_regex = [
+    (r"py:.*", r"(sklearn|numpy|pandas|torch|skorch|joblib|matplotlib|scipy|json)\..*"),
+    (r"py:.*", r"(float|int|bool|str|object|dict|list|tuple)"),
+    (r"py:class", r".*(BaseEstimator|ClassifierMixin|CallbackSupportMixin)"),
+]
+
+
+def skip_foreign_members(app, what, name, obj, skip, options):
+    """Leave out what scikit-learn, torch and Python's own types bring along."""
+    function = getattr(obj, "fget", obj)
+    module = getattr(function, "__module__", None)
+    if module is None or not module.startswith("skcfq"):
+        return True
+    return skip
+
+
+# ----- examples --------------------------------------------------------------------------------
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"/plot_",
+    "ignore_pattern": r"benchmarks|grid_search_adult|__init__",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_memory": False,
+    "min_reported_time": 1,
+    "within_subsection_order": "FileNameSortKey",
+}
+# An animation-free Agg canvas cannot be shown: plt.show() says so, and the gallery takes the figure.
+warnings.filterwarnings("ignore", message=".*non-interactive.*", category=UserWarning)
+
+
+def setup(app):
+    """Connect the hook."""
+    app.connect("autodoc-skip-member", skip_foreign_members)

@@ -1,0 +1,37 @@
+import torch
+
+from skcfq.training import Batch, BatchDataset, TensorBatches
+
+
+def batch_of(n):
+    x = torch.arange(n, dtype=torch.float32)[:, None]
+    return Batch(x, torch.arange(n), torch.ones(n), {"p": x + 100}, {"e": x.squeeze(1) * 2})
+
+
+def test_an_epoch_gives_every_row_once_and_keeps_rows_together():
+    batches = TensorBatches(BatchDataset(batch_of(10)), 4, torch.Generator().manual_seed(0))
+    parts = list(batches)
+    assert [len(part.x) for part in parts] == [4, 4, 2]
+    assert len(batches) == 3
+    seen = torch.cat([part.y for part in parts])
+    assert sorted(seen.tolist()) == list(range(10))
+    assert seen.tolist() != list(range(10))
+    for part in parts:
+        torch.testing.assert_close(part.x.squeeze(1), part.y.float())
+        torch.testing.assert_close(part.points["p"], part.x + 100)
+        torch.testing.assert_close(part.extra["e"], part.y * 2.0)
+
+
+def test_epochs_differ_and_the_seed_repeats_them():
+    def epochs():
+        batches = TensorBatches(BatchDataset(batch_of(20)), 20, torch.Generator().manual_seed(3))
+        return [next(iter(batches)).y.tolist() for _ in range(2)]
+
+    first, second = epochs()
+    assert first != second
+    assert epochs() == [first, second]
+
+
+def test_without_a_generator_the_order_is_kept():
+    (part,) = TensorBatches(BatchDataset(batch_of(5)), 8)
+    assert part.y.tolist() == [0, 1, 2, 3, 4]

@@ -1,0 +1,216 @@
+import dataclasses
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from skcfq import ActionSet, FaithfulObjective, GreedySolver, PaperObjective, TaskObjective
+from skcfq.actions import Encoding, bind_actions
+from skcfq.quantization import build_quantized, linear_layers, mlp
+from skcfq.training import Batch, Lesson, Step, short_action
+from skcfq.training._faithful import BracketTerm, just_short
+
+
+def affine(weight, bias):
+    """Two logits: 0 and ``weight @ x + bias``."""
+    layer = nn.Linear(len(weight), 2)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[0.0] * len(weight), weight]))
+        layer.bias.copy_(torch.tensor([0.0, bias]))
+    return nn.Sequential(layer)
+
+
+@pytest.fixture
+def lesson():
+    """An affine teacher, x0 + 2 x1 > 1, and people on a grid around its boundary."""
+    frame = pd.DataFrame(
+        [[0.0, 0.0], [0.5, -0.5], [-1.0, 0.2], [2.0, 0.3], [0.2, 0.1]], columns=["x0", "x1"]
+    )
+    network = affine([1.0, 2.0], -1.0)
+    actions = ActionSet(bounds={"x0": (-5, 5), "x1": (-5, 5)}, cost_weights={"x0": 1.0, "x1": 1.0})
+    space = bind_actions(actions, Encoding(None, frame.columns), frame)
+    advice = GreedySolver().solve(network, frame, 1, space)
+    x = torch.tensor(frame.to_numpy(), dtype=torch.float32)
+    return Lesson(x, network, 1, frame, space, advice)
+
+
+def step_of(network, lesson, prepared, y=(0, 1, 0, 1, 0), weight=None):
+    n = len(lesson.x)
+    weight = torch.ones(n) if weight is None else weight
+    batch = Batch(lesson.x, torch.tensor(y), weight, prepared.points, prepared.extra)
+    return Step(network, network, batch, lesson.target)
+
+
+def total(prepared, step):
+    return sum(term(step) for term in prepared.terms)
+
+
+def test_task_term_is_the_weighted_cross_entropy(lesson):
+    weight = torch.tensor([1.0, 2.0, 0.5, 1.0, 0.5])
+    prepared = TaskObjective(bit_cost=0.0).prepare(lesson)
+    step = step_of(lesson.network, lesson, prepared, weight=weight)
+    losses = F.cross_entropy(
+        lesson.network(lesson.x), torch.tensor([0, 1, 0, 1, 0]), reduction="none"
+    )
+    torch.testing.assert_close(total(prepared, step), (losses * weight).mean())
+
+
+def test_validity_term_is_the_cross_entropy_at_the_advice(lesson):
+    student = affine([0.5, 1.0], -0.2)
+    with_validity = PaperObjective(eta=0.7, bit_cost=0.0).prepare(lesson)
+    without = PaperObjective(eta=0.0, bit_cost=0.0).prepare(lesson)
+    difference = total(with_validity, step_of(student, lesson, with_validity)) - total(
+        without, step_of(student, lesson, without)
+    )
+    moved = torch.from_numpy(lesson.advice.encoded)
+    expected = 0.7 * F.cross_entropy(student(moved), torch.ones(5, dtype=torch.int64))
+    torch.testing.assert_close(difference, expected)
+
+
+def test_people_without_advice_are_left_out_of_the_validity(lesson):
+    success = lesson.advice.success.copy()
+    success[0] = False
+    changed = dataclasses.replace(
+        lesson, advice=dataclasses.replace(lesson.advice, success=success)
+    )
+    prepared = PaperObjective(eta=1.0, bit_cost=0.0).prepare(changed)
+    student = affine([0.5, 1.0], -0.2)
+    step = step_of(student, changed, prepared)
+    moved = torch.from_numpy(lesson.advice.encoded)[1:]
+    expected = F.cross_entropy(student(moved), torch.ones(4, dtype=torch.int64))
+    torch.testing.assert_close(prepared.terms[1](step), expected)
+
+
+def test_hinge_term_asks_for_the_margin(lesson):
+    prepared = PaperObjective(eta=0.0, hinge=2.0, hinge_margin=0.3, bit_cost=0.0).prepare(lesson)
+    student = affine([1.0, 1.0], -1.0)
+    step = step_of(student, lesson, prepared)
+    moved = torch.from_numpy(lesson.advice.encoded)
+    margin = student(moved)[:, 1] - student(moved)[:, 0]
+    torch.testing.assert_close(prepared.terms[1](step), 2.0 * (0.3 - margin).clamp(min=0).mean())
+
+
+def test_match_term_is_zero_for_the_teacher_itself_and_trains_through_the_steps(lesson):
+    objective = PaperObjective(
+        eta=0.0, match_action=1.0, match_cost=1.0, match_steps=3, bit_cost=0.0
+    )
+    prepared = objective.prepare(lesson)
+    term = prepared.terms[1]
+    assert term(step_of(lesson.network, lesson, prepared)).item() == pytest.approx(0.0, abs=1e-6)
+    student = affine([0.5, 1.0], -0.2)
+    loss = term(step_of(student, lesson, prepared))
+    assert loss > 0.01
+    (gradient,) = torch.autograd.grad(loss, student[0].weight)
+    # The same derivative by finite differences: gradients flow through all three steps.
+    for index in [(1, 0), (1, 1)]:
+        values = []
+        for shift in (1e-3, -1e-3):
+            moved = affine([0.5, 1.0], -0.2)
+            with torch.no_grad():
+                moved[0].weight[index] += shift
+            values.append(term(step_of(moved, lesson, prepared)).item())
+        assert gradient[index].item() == pytest.approx(
+            (values[0] - values[1]) / 2e-3, rel=0.05, abs=1e-3
+        )
+
+
+def test_short_action_takes_projected_gradient_steps_by_hand(lesson):
+    prepared = PaperObjective(match_action=1.0, match_steps=1, match_step_size=0.5).prepare(lesson)
+    box = prepared.terms[2].box.with_limits(prepared.extra["low"], prepared.extra["high"])
+    action = short_action(lesson.network, lesson.x, box, 1, 1, 0.5)
+    logit = lesson.x @ torch.tensor([1.0, 2.0]) - 1.0
+    # d/dz of -log sigmoid(w z + b) is -(1 - sigmoid) w; the box of 5 does not bind.
+    expected = 0.5 * (1 - torch.sigmoid(logit))[:, None] * torch.tensor([1.0, 2.0])
+    torch.testing.assert_close(action, expected)
+    torch.testing.assert_close(prepared.extra["short_action"], expected)
+
+
+def test_bit_cost_is_the_expected_average_width():
+    network = build_quantized(
+        linear_layers(mlp((3, 4, 2), torch.Generator().manual_seed(0))), (2, 4)
+    )
+    prepared = TaskObjective(bit_cost=0.5).prepare(None)
+    step = Step(
+        network, network, Batch(torch.zeros(1, 3), torch.zeros(1, dtype=int), torch.ones(1)), 1
+    )
+    assert prepared.terms[1](step).item() == pytest.approx(0.5 * 3.0)
+
+
+def test_faithful_objective_is_least_at_the_teacher_without_margins(lesson):
+    objective = FaithfulObjective(inner_margin=0.0, outer_margin=0.0, bit_cost=0.0)
+    prepared = objective.prepare(lesson)
+    at_teacher = total(prepared, step_of(lesson.network, lesson, prepared)).item()
+    assert at_teacher == pytest.approx(0.0, abs=1e-6)
+    lenient, strict = affine([1.0, 2.0], -0.5), affine([1.0, 2.0], -1.5)
+    assert total(prepared, step_of(lenient, lesson, prepared)) > 0.05
+    assert total(prepared, step_of(strict, lesson, prepared)) > 0.05
+
+
+def test_bracket_punishes_both_sides(lesson):
+    prepared = FaithfulObjective(
+        inner_margin=0.0, outer_margin=0.0, distil=0.0, bit_cost=0.0
+    ).prepare(lesson)
+    (bracket,) = [term for term in prepared.terms if isinstance(term, BracketTerm)]
+    lenient, strict = affine([1.0, 2.0], -0.7), affine([1.0, 2.0], -1.3)
+    # The boundary is 0.3 away; just short of the advice the teacher is 5 % of the way short.
+    counted = prepared.extra["counted"].bool()
+    short = prepared.extra["short_margin"][counted]
+    expected = ((short + 0.3).clamp(min=0) ** 2).mean().item()
+    assert bracket(step_of(lenient, lesson, prepared)).item() == pytest.approx(expected, rel=1e-3)
+    assert bracket(step_of(strict, lesson, prepared)).item() == pytest.approx(0.3**2, rel=1e-3)
+
+
+def test_faithful_objective_counts_only_people_who_need_and_have_advice(lesson):
+    prepared = FaithfulObjective().prepare(lesson)
+    np.testing.assert_array_equal(
+        prepared.extra["counted"].numpy(),
+        (lesson.advice.needed & lesson.advice.success).astype(float),
+    )
+    assert lesson.advice.needed.tolist() == [True, True, True, False, True]
+
+
+def test_just_short_is_refused_by_the_teacher(lesson):
+    short = torch.from_numpy(just_short(lesson.advice, lesson.space, 0.05))
+    logits = lesson.network(lesson.x + short)
+    needed = lesson.advice.needed
+    assert (logits[needed, 1] < logits[needed, 0]).all()
+
+
+def test_just_short_of_a_categorical_action_lacks_one_change():
+    frame = pd.DataFrame(
+        {"job": ["a", "b", "a", "b"], "home": ["u", "u", "v", "v"], "n": [0.0, 1.0, 2.0, 3.0]}
+    )
+    from skcfq.actions import auto_preprocessor
+
+    encoding = Encoding(auto_preprocessor(frame), frame.columns)
+    space = bind_actions(ActionSet(immutable=["n"]), encoding, frame)
+    columns = {f.name: f.columns for f in encoding.features if hasattr(f, "columns")}
+    network = nn.Sequential(nn.Linear(encoding.n_columns, 2))
+    with torch.no_grad():
+        network[0].weight.zero_()
+        network[0].bias.copy_(torch.tensor([1.5, 0.0]))
+        # Both changes are needed: each second category is worth 1.
+        network[0].weight[1, columns["job"][1]] = 1.0
+        network[0].weight[1, columns["home"][1]] = 1.0
+    advice = GreedySolver().solve(network, frame, 1, space)
+    assert advice.support.sum(axis=1).tolist() == [2, 1, 1, 0]
+    short = just_short(advice, space, 0.05)
+    blocks = [(short[:, columns[name]] != 0).any(axis=1) for name in ("job", "home")]
+    assert np.sum(blocks, axis=0).tolist() == [1, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("objective", "problem"),
+    [
+        (PaperObjective(eta=-1), "eta=-1: a number >= 0 is needed."),
+        (PaperObjective(match_steps=0), "match_steps=0: an integer >= 1 is needed."),
+        (FaithfulObjective(rho=1.5), "rho=1.5: a share between 0 and 1 is needed."),
+        (TaskObjective(bit_cost=math.nan), "bit_cost=nan: a number >= 0 is needed."),
+    ],
+)
+def test_wrong_parameters_are_named(objective, problem):
+    assert objective.problems() == [problem]
