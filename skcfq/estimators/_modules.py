@@ -1,5 +1,7 @@
 """Networks as NumPy arrays and plain values, and back."""
 
+import itertools
+
 import numpy as np
 import torch
 
@@ -48,7 +50,7 @@ def restore_module(state):
     """
     sizes = state["sizes"]
     if "bits" in state:
-        pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+        pairs = list(itertools.pairwise(sizes))
         module = QuantMLP(
             [QuantLinear(a, b, state["bits"], per_channel=state["per_channel"]) for a, b in pairs],
             [QuantReLU(bits) for bits in state["activation_bits"]],

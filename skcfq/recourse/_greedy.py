@@ -4,6 +4,8 @@ import torch
 
 from ._base import MARGIN, BaseSolver
 from ._polish import descend_l2, shrink
+from ._rescue import ascend_blind
+from ._scatter import random_states, scatter
 
 
 class GreedySolver(BaseSolver):
@@ -13,7 +15,7 @@ class GreedySolver(BaseSolver):
     unit of cost; then every change is dropped or shrunk as far as the target allows. The search
     is repeated with the slopes at the point that it reached, which often shows a cheaper way.
     People for whom the gradient leads nowhere (on quantized activations it vanishes on
-    plateaus) are searched move by move on the true outputs.
+    plateaus) are searched move by move on the true outputs, and by random actions.
 
     Parameters
     ----------
@@ -24,6 +26,8 @@ class GreedySolver(BaseSolver):
     trust : float, default=1.0
         Longest single move of a numeric feature, in units of cost (with ``"std"`` weights: in
         standard deviations).
+    n_random : int, default=1024
+        Random actions tried for people whom the ascents do not help; the same in every call.
     batch_size : int, default=4096
         People searched together; batches run on all cores.
 
@@ -48,10 +52,11 @@ class GreedySolver(BaseSolver):
     True
     """
 
-    def __init__(self, *, n_rounds=1, max_iter=40, trust=1.0, batch_size=4096):
+    def __init__(self, *, n_rounds=1, max_iter=40, trust=1.0, n_random=1024, batch_size=4096):
         self.n_rounds = n_rounds
         self.max_iter = max_iter
         self.trust = trust
+        self.n_random = n_random
         self.batch_size = batch_size
 
     def _search(self, margin, problem):
@@ -62,11 +67,15 @@ class GreedySolver(BaseSolver):
         u, choice = _ascend(margin, problem, u, choice, self.max_iter, self.trust)
         u, choice = shrink(margin, problem, u, choice)
         _keep_cheaper(margin, problem, u, choice, who, best_u, best_choice, best_cost)
-        lost = torch.isinf(best_cost).nonzero().squeeze(1)
-        if len(lost):
+        random = torch.Generator().manual_seed(0)
+        for rescue in (ascend_blind, self._scattered, self._ascents):
+            lost = torch.isinf(best_cost).nonzero().squeeze(1)
+            if not len(lost):
+                break
             part = problem.select(lost)
-            u, choice = shrink(margin, part, *_ascend_blind(margin, part, *part.start()))
-            _keep_cheaper(margin, part, u, choice, lost, best_u, best_choice, best_cost)
+            for u, choice in rescue(margin, part, random):
+                u, choice = shrink(margin, part, u, choice)
+                _keep_cheaper(margin, part, u, choice, lost, best_u, best_choice, best_cost)
         for _ in range(self.n_rounds):
             part, before = problem.select(who), best_cost[who]
             z = part.encode(best_u[who], best_choice[who])
@@ -84,6 +93,15 @@ class GreedySolver(BaseSolver):
             u, choice = descend_l2(margin, part, best_u[found], best_choice[found])
             _keep_cheaper(margin, part, u, choice, found, best_u, best_choice, best_cost)
         return best_u, best_choice
+
+    def _scattered(self, margin, problem, random):
+        """The cheapest valid one of random actions."""
+        yield scatter(margin, problem, self.n_random, random)[:2]
+
+    def _ascents(self, margin, problem, random):
+        """Ascents from random actions: other features, other sides of a ridge."""
+        for u, choice in random_states(problem, self.n_random // 32, random):
+            yield _ascend(margin, problem, u, choice, self.max_iter, self.trust)
 
 
 def _slope(margin, z, target):
@@ -255,63 +273,4 @@ def _linear_start(problem, u, choice, gradient, value, z):
         moved = problem.encode(u, choice)
         missing = missing - (gradient * (moved - start)).sum(1)
         start = moved
-    return u, choice
-
-
-@torch.no_grad()
-def _ascend_blind(margin, problem, u, choice):
-    """Ascent on true outputs: every open move is tried, for people whom slopes do not help."""
-    u, choice = u.clone(), choice.clone()
-    active = torch.arange(len(u))
-    fractions = (0.25, 0.5, 1.0)
-    for _ in range(min(problem.max_changes, 6)):
-        part = problem.select(active)
-        at_u, at_choice = u[active], choice[active]
-        value = margin(part.encode(at_u, at_choice), part.target)
-        full = part.n_changes(at_u, at_choice) >= part.max_changes
-        base = part.change(at_u, at_choice).sum(1)
-        best = torch.zeros(len(active))
-        best_u, best_choice = at_u.clone(), at_choice.clone()
-
-        def consider(try_u, try_choice, open_, part=part, value=value, base=base, best=best,
-                     best_u=best_u, best_choice=best_choice):  # fmt: skip
-            rows = open_.nonzero().squeeze(1)
-            if not len(rows):
-                return
-            sub = part.select(rows)
-            gain = margin(sub.encode(try_u[rows], try_choice[rows]), sub.target) - value[rows]
-            gain = torch.minimum(gain, MARGIN - value[rows])
-            extra = (sub.change(try_u[rows], try_choice[rows]).sum(1) - base[rows]).clamp(min=1e-3)
-            score = gain / extra
-            # Reaching the target beats any efficiency.
-            score = torch.where(gain >= MARGIN - value[rows], score + 1e6, score)
-            won = (score > best[rows]) & (gain > 1e-9)
-            rows = rows[won]
-            best[rows] = score[won]
-            best_u[rows], best_choice[rows] = try_u[rows], try_choice[rows]
-
-        for j in range(u.shape[1]):
-            for limit in (part.low, part.high):
-                for fraction in fractions:
-                    try_u = at_u.clone()
-                    try_u[:, j] = limit[:, j] * fraction
-                    try_u = part.snap(try_u)
-                    open_ = (try_u[:, j] != at_u[:, j]) & ~(full & (at_u[:, j] == 0))
-                    consider(try_u, at_choice, open_)
-        for c in range(part.price.shape[1]):
-            owner = int(part.owner[c])
-            try_choice = at_choice.clone()
-            try_choice[:, owner] = c
-            open_ = (
-                part.allowed[:, c]
-                & (at_choice[:, owner] != c)
-                & ~(full & (at_choice[:, owner] < 0))
-            )
-            consider(at_u, try_choice, open_)
-        u[active], choice[active] = best_u, best_choice
-        moved = best > 0
-        reached = best >= 1e5
-        active = active[moved & ~reached]
-        if not len(active):
-            break
     return u, choice
