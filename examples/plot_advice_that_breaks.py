@@ -129,9 +129,9 @@ for ax, (name, model) in zip(axes, models.items(), strict=True):
     ax.set_ylabel("people")
     ax.text(0.99, 0.9, f"{name}\n{np.mean(margin > 0):.1%} accepted", transform=ax.transAxes,
             ha="right", va="top")  # fmt: skip
-axes[1].text(-0.05, 0.95, "refused again", transform=axes[1].get_xaxis_transform(),
+axes[1].text(-0.1, 0.95, "refused again", transform=axes[1].get_xaxis_transform(),
              ha="right", va="top", color="tab:red")  # fmt: skip
-axes[1].text(0.05, 0.95, "accepted", transform=axes[1].get_xaxis_transform(),
+axes[1].text(0.1, 0.95, "accepted", transform=axes[1].get_xaxis_transform(),
              ha="left", va="top", color="tab:blue")  # fmt: skip
 axes[-1].set_xlabel("score of people who followed the advice (logit of acceptance)")
 fig.suptitle("Where the advice leads once the model has 4 bits per weight")

@@ -6,13 +6,12 @@ A lender wants the smallest model that it can deploy without breaking the advice
 applicants were given. Who deploys it saves memory; who was refused, and follows advice that the
 small model no longer honours, pays for the saving. So the curve to look at is not accuracy alone:
 this example draws accuracy, validity drop, the size of the recourse gap and changed decisions over
-the bit budget, for plain quantization-aware training (QAT) and for CFQ with the source paper's
-objective and with the default one.
+the bit budget, for plain quantization-aware training (QAT) and for CFQ.
 """
 
 # %%
-# One teacher, twelve students
-# ----------------------------
+# One teacher, eight students
+# ---------------------------
 # A budget is the largest average number of bits per weight, and it is a hard limit. With the
 # candidate widths 2, 3, 4 and 8 the layers share it among themselves.
 
@@ -21,23 +20,19 @@ import pandas as pd
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
 
-from skcfq import CFQClassifier, FullPrecisionClassifier, PaperObjective, QATClassifier
+from skcfq import CFQClassifier, FullPrecisionClassifier, QATClassifier
 from skcfq.datasets import make_recourse_classification
 
 credit = make_recourse_classification(n_samples=3000, random_state=1)
 X_train, X_test, y_train, y_test = train_test_split(
     credit.data, credit.target, test_size=0.3, stratify=credit.target, random_state=0
 )
-shared = {"actions": credit.actions, "target": "granted", "random_state": 0}
+shared = {"actions": credit.actions, "target": "granted", "batch_size": 64, "random_state": 0}
 teacher = FullPrecisionClassifier(**shared).fit(X_train, y_train)
 
 shared["teacher"] = FrozenEstimator(teacher)
-students = {
-    "plain QAT": QATClassifier(**shared),
-    "CFQ, paper's objective": CFQClassifier(objective=PaperObjective(), **shared),
-    "CFQ": CFQClassifier(**shared),
-}
-colours = dict(zip(students, ("tab:red", "tab:orange", "tab:blue"), strict=True))
+students = {"plain QAT": QATClassifier(**shared), "CFQ": CFQClassifier(**shared)}
+colours = {"plain QAT": "tab:red", "CFQ": "tab:blue"}
 budgets = (2, 3, 4, 8)
 scores, rows = {}, []
 for name, model in students.items():
@@ -77,9 +72,14 @@ reference = 100 * teacher.score(X_test, y_test)
 axes[0, 0].axhline(reference, color="0.3", ls="--", lw=1, label="full precision")
 for ax in axes[1]:
     ax.set_xlabel("bit budget (average bits per weight)")
-fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
 fig.suptitle("What a bit budget does to accuracy and to advice")
 plt.show()
 
 # %%
-# TEXT
+# Accuracy hardly moves with the budget. Advice does. Plain QAT breaks about half of it at every
+# budget, since advice ends right at the decision boundary, and nothing in the training of plain QAT
+# holds the boundary there, however many bits it has. CFQ keeps most advice from 3 bits per
+# weight on, and the gap and the changed decisions are small with it: the model did not buy the advice
+# with leniency. At 2 bits it cannot: the budget asks for more than these layers have to give, and the
+# validity drop says so, while the accuracy does not.

@@ -34,7 +34,8 @@ class ActionSet:
         Numeric features that move in one direction only.
     bounds : mapping of feature to (lower, upper), default={}
         Limits of a numeric feature *after* the action, in raw units; ``None`` leaves a side to
-        the training range. A person who is already outside the limits keeps the value.
+        the training range. A person who is already outside given limits keeps the value; one
+        who is outside the training range may come back towards it.
     step : mapping of feature to float, default={}
         A numeric feature moves by whole multiples of its step: with ``step=1`` an integer
         stays an integer. A feature without step is continuous.

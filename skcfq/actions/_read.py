@@ -139,11 +139,12 @@ def _read_steps(steps, names, n_columns=None):
 def _read_columns(transformer, names):
     """Features of a ColumnTransformer, and the width of its output."""
     found, n_columns = {}, 0
+    places = getattr(transformer, "output_indices_", {})  # not set if every branch is dropped
     for branch, inner, columns in transformer.transformers_:
         raws = _positions(columns, names)
         if not raws:
             continue
-        out = transformer.output_indices_[branch]
+        out = places.get(branch, slice(0, 0))
         n_columns = max(n_columns, out.stop)
         inner_features, _ = _read_steps(
             _steps(inner), tuple(names[raw] for raw in raws), out.stop - out.start

@@ -136,9 +136,16 @@ class ActionSpace:
         value = np.empty((len(frame), len(moves.feature)))
         for k, raw in enumerate(moves.raw_column):
             value[:, k] = numbers(frame.iloc[:, raw])
-        inside = (value >= moves.lower) & (value <= moves.upper)
-        high = np.where(inside & moves.rises, moves.upper - value, 0.0)
-        low = np.where(inside & moves.falls, moves.lower - value, 0.0)
+        # A limit that nobody gave is the training range, and reaches out to a person beyond it.
+        bounds = [
+            self.actions.bounds.get(self.feature_names[f], (None, None)) for f in moves.feature
+        ]
+        learned = np.array([[side is None for side in pair] for pair in bounds]).reshape(-1, 2)
+        lower = np.where(learned[:, 0], np.minimum(moves.lower, value), moves.lower)
+        upper = np.where(learned[:, 1], np.maximum(moves.upper, value), moves.upper)
+        inside = (value >= lower) & (value <= upper)
+        high = np.where(inside & moves.rises, upper - value, 0.0)
+        low = np.where(inside & moves.falls, lower - value, 0.0)
         # Whole steps towards zero: snapping after the search could leave the box. The small
         # slack keeps a limit that is a whole number of steps but for rounding.
         stepped = moves.step > 0
@@ -202,10 +209,10 @@ class ActionSpace:
                 continue
             column = frame.iloc[:, raw]
             # Clipped, since value + (limit - value) may miss the limit by one ulp.
-            value = np.clip(
-                rows.value[:, k] + delta[:, k], self.numeric.lower[k], self.numeric.upper[k]
-            )
-            value = np.where(changed, value, rows.value[:, k])
+            here = rows.value[:, k]
+            lower = np.minimum(self.numeric.lower[k], here)
+            upper = np.maximum(self.numeric.upper[k], here)
+            value = np.where(changed, np.clip(here + delta[:, k], lower, upper), here)
             moved.isetitem(raw, _whole(column, pd.Series(value, index=frame.index)))
         offset = 0
         for k, move in enumerate(self.discrete):

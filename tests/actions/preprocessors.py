@@ -96,7 +96,7 @@ READABLE = {
     "ordinal": lambda: _columns(StandardScaler(), OrdinalEncoder()),
     "ordinal, ordered": lambda: _columns(
         StandardScaler(),
-        OrdinalEncoder(categories=[[*CATEGORIES["job"]], ["m", "f"], [4, 2, 1]]),
+        OrdinalEncoder(categories=[[*CATEGORIES["job"]], ["m", "f"], [1, 2, 3, 4]]),
     ),
     "ordinal, scaled": lambda: _columns(
         StandardScaler(), make_pipeline(OrdinalEncoder(), StandardScaler())
