@@ -81,16 +81,14 @@ def numbers(column):
 
 def category_codes(column, categories):
     """Position of each value of a Series among `categories`; -1 where it is not one of them."""
-    labels = pd.Index(list(categories), dtype=object)
-    missing = np.asarray(pd.isna(labels))
-    codes = pd.Index(column.astype(object)).map(
-        {c: i for i, c in enumerate(labels) if not missing[i]}
-    )
-    codes = np.asarray(pd.Series(codes, dtype=object).fillna(-1).infer_objects(), dtype=np.int64)
+    missing = np.array([pd.isna(label) for label in categories], dtype=bool)
+    # A dict, since pandas would not find True among 0 and 1.
+    position = {c: i for i, c in enumerate(categories) if not missing[i]}
+    codes = np.array([position.get(value, -1) for value in column.tolist()], dtype=np.int64)
     if missing.any():
         codes[column.isna().to_numpy()] = int(np.argmax(missing))
     if missing.sum() > 1:  # OneHotEncoder keeps None and NaN apart
-        none = next(i for i, label in enumerate(labels) if label is None)
+        none = next(i for i, label in enumerate(categories) if label is None)
         codes[codes == none] = next(i for i in np.flatnonzero(missing) if i != none)
         codes[[value is None for value in column]] = none
     return codes

@@ -84,7 +84,8 @@ def compare(
     return Comparison(
         reference_result,
         deployed_result,
-        deployed.predict(reference_result.counterfactual) == deployed.classes.tolist().index(target),
+        deployed.predict(reference_result.counterfactual)
+        == deployed.classes.tolist().index(target),
         reference.classes[reference.predict(frame)],
         deployed.classes[deployed.predict(frame)],
     )

@@ -2,7 +2,7 @@
 
 import torch
 
-from .._utils._sklearn import with_callbacks
+from .._utils._sklearn import StrOptions, with_callbacks
 from ..actions import bind_actions
 from ..quantization import mlp
 from ..training import Batch, TaskObjective, TrainingPlan, train, validation_split
@@ -30,13 +30,14 @@ class FullPrecisionClassifier(BaseNetworkClassifier):
         The favourable class that recourse leads to; ``None`` takes the last of ``classes_``.
     solver : BaseSolver, default=None
         Recourse search; ``None`` is :class:`GreedySolver`.
-    max_epochs : int, default=60
-        Passes over the training rows.
+    max_epochs : int, default=200
+        Largest number of passes over the training rows; early stopping usually ends earlier.
     batch_size : int or "auto", default="auto"
         Rows per step; ``"auto"`` is 256, and fewer where an epoch would have less than 64
         steps, but at least 32.
-    lr : float, default=1e-3
-        Learning rate of AdamW at the start; it falls to 0 along a cosine.
+    lr : float or "auto", default="auto"
+        Learning rate of AdamW at the start; it falls to 0 along a cosine. ``"auto"`` is 1e-3,
+        and 1e-2 without hidden layers.
     weight_decay : float, default=1e-2
         Of AdamW.
     class_weight : dict, "balanced" or None, default=None
@@ -91,6 +92,11 @@ class FullPrecisionClassifier(BaseNetworkClassifier):
     np.True_
     """
 
+    _parameter_constraints = {
+        **BaseNetworkClassifier._parameter_constraints,
+        "lr": [*BaseNetworkClassifier._parameter_constraints["lr"], StrOptions({"auto"})],
+    }
+
     def __init__(
         self,
         hidden_layer_sizes=(128, 64),
@@ -99,9 +105,9 @@ class FullPrecisionClassifier(BaseNetworkClassifier):
         actions=None,
         target=None,
         solver=None,
-        max_epochs=60,
+        max_epochs=200,
         batch_size="auto",
-        lr=1e-3,
+        lr="auto",
         weight_decay=1e-2,
         class_weight=None,
         early_stopping=True,
@@ -191,10 +197,17 @@ def as_batch(encoded, codes, weight):
 def training_plan(estimator, n_rows, seed, hooks=(), **kwargs):
     """The estimator's training parameters as a plan for so many rows."""
     auto = estimator.batch_size == "auto"
+    lr = (
+        estimator.lr
+        if estimator.lr != "auto"
+        else 1e-3
+        if len(estimator.hidden_layer_sizes)
+        else 1e-2
+    )
     return TrainingPlan(
         max_epochs=estimator.max_epochs,
         batch_size=min(256, max(32, n_rows // 64)) if auto else estimator.batch_size,
-        lr=estimator.lr,
+        lr=lr,
         weight_decay=estimator.weight_decay,
         patience=estimator.n_iter_no_change if estimator.early_stopping else None,
         seed=seed,
