@@ -77,8 +77,8 @@ fig.suptitle("What a bit budget does to accuracy and to advice")
 plt.show()
 
 # %%
-# Accuracy hardly moves with the budget. Advice does. Plain QAT breaks a quarter to a half of it at
-# every budget, since advice ends right at the decision boundary, and nothing in the training of
-# plain QAT holds the boundary there, however many bits it has. CFQ keeps most of the advice from 3 bits
-# per weight on, and the gap and the changed decisions are small with it: the model did not buy that
-# with leniency. With 2 bits it cannot, and the validity drop says so, while the accuracy does not.
+# Accuracy hardly moves with the budget. Advice does. Plain QAT breaks much of it at every budget,
+# since advice ends right at the decision boundary, and nothing in the training of plain QAT holds
+# the boundary there, however many bits it has. CFQ keeps most of the advice from 3 bits per weight
+# on, and the gap and the changed decisions are small with it: the model did not buy that with
+# leniency. With 2 bits it keeps less, and the validity drop says so, while the accuracy does not.

@@ -1,7 +1,15 @@
 """The scikit-learn names that are not public, in this one file."""
 
-from sklearn.utils._param_validation import HasMethods, Interval, InvalidParameterError, StrOptions
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    InvalidParameterError,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+
+from ._errors import raise_problems
 
 try:  # scikit-learn 1.9: experimental, may change without deprecation
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -17,10 +25,46 @@ except ImportError:  # before 1.9, callbacks do nothing
 
 __all__ = [
     "CallbackSupportMixin",
-    "HasMethods",
+    "InstanceWith",
     "Interval",
     "InvalidParameterError",
     "StrOptions",
+    "check_parameters",
     "check_sample_weight",
     "with_callbacks",
 ]
+
+
+class InstanceWith(HasMethods):
+    """A constraint: an object with these methods, and not the class itself."""
+
+    def is_satisfied_by(self, val):
+        """Whether `val` is one."""
+        return not isinstance(val, type) and super().is_satisfied_by(val)
+
+
+def check_parameters(estimator):
+    """Check an estimator's parameters against its ``_parameter_constraints``.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+
+    Raises
+    ------
+    InvalidParameterError
+        Names every wrong parameter, what is allowed and what came. One alone reads as in
+        scikit-learn.
+    """
+    name, given = type(estimator).__name__, estimator.get_params(deep=False)
+    problems = []
+    for parameter, constraint in estimator._parameter_constraints.items():
+        try:
+            validate_parameter_constraints(
+                {parameter: constraint}, {parameter: given[parameter]}, caller_name=name
+            )
+        except InvalidParameterError as error:
+            problems.append(str(error))
+    if len(problems) == 1:
+        raise InvalidParameterError(problems[0])
+    raise_problems(name, problems, InvalidParameterError)

@@ -92,7 +92,7 @@ class ActionRows:
 
 @dataclasses.dataclass(frozen=True)
 class ActionSpace:
-    """An :class:`ActionSet` bound to an encoding and to training rows.
+    """An :class:`~skcfq.ActionSet` bound to an encoding and to training rows.
 
     Attributes
     ----------
@@ -285,6 +285,9 @@ def _whole(column, values):
 def _like(column, values, index):
     """Values as a Series of the column's dtype where that changes none of them."""
     plain = pd.Series(values, index=index, dtype=object)
+    kinds = getattr(column.dtype, "categories", None)
+    if kinds is not None and not plain.dropna().isin(kinds).all():
+        return plain.infer_objects()
     try:
         cast = plain.astype(column.dtype)
     except (TypeError, ValueError):

@@ -1,17 +1,26 @@
 """Audit a deployed classifier against its reference by the advice that the reference gives."""
 
 import dataclasses
+import numbers
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
 from .._utils._errors import raise_problems
-from .._utils._sklearn import HasMethods
+from .._utils._sklearn import InstanceWith, check_parameters
 from ..actions import ActionSet, bind_actions
-from ..estimators import check_table, compare, is_fitted, network_view, unwrap
+from ..estimators import (
+    check_table,
+    compare,
+    is_fitted,
+    model_problems,
+    network_view,
+    read_labels,
+    unwrap,
+)
 from ..metrics import accuracy
 from ..recourse import BaseSolver, GreedySolver
 from ._groups import group_labels
@@ -54,7 +63,7 @@ class RecourseAuditor(BaseEstimator):
         The reference's recourse of the rows given to ``fit``.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if `X` had names.
 
     See Also
@@ -82,11 +91,11 @@ class RecourseAuditor(BaseEstimator):
     """
 
     _parameter_constraints = {
-        "reference": [HasMethods(["predict"])],
-        "deployed": [HasMethods(["predict"])],
+        "reference": [InstanceWith(["predict"])],
+        "deployed": [InstanceWith(["predict"])],
         "actions": [ActionSet, None],
         "solver": [BaseSolver, None],
-        "target": "no_validation",
+        "target": [str, numbers.Real, "boolean", None],
     }
     _doc_link_module = "skcfq"
 
@@ -117,18 +126,22 @@ class RecourseAuditor(BaseEstimator):
             If the models' classes differ, the target is no class, or the action set does not
             fit the rows; lists all problems.
         """
-        self._validate_params()
+        check_parameters(self)
         if y is None:
             raise ValueError(
                 "This RecourseAuditor estimator requires y to be passed, but the target y is None."
             )
         frame = check_table(self, X, reset=True, allow_missing=True)
-        y = column_or_1d(y, warn=True)
+        y = read_labels(y, frame)
         check_classification_targets(y)
-        if len(y) != len(frame):
-            raise ValueError(
-                f"Found input variables with inconsistent numbers of samples: {[len(frame), len(y)]}"
-            )
+        named = hasattr(self, "feature_names_in_")
+        raise_problems(
+            "RecourseAuditor",
+            [
+                *model_problems("reference", self.reference, frame.columns, named),
+                *model_problems("deployed model", self.deployed, frame.columns, named),
+            ],
+        )
         self.reference_ = self._fitted(self.reference, X, y)
         self.deployed_ = self._fitted(self.deployed, X, y)
         reference, deployed = self._views(frame.columns)
@@ -207,8 +220,10 @@ class RecourseAuditor(BaseEstimator):
         -------
         RecourseScore
         """
+        check_is_fitted(self, "actions_")
+        y = read_labels(y, check_table(self, X, reset=False, allow_missing=True))
         _, result = self._comparison(X)
-        return result.score(np.asarray(y), result.deployed_decision)
+        return result.score(y, result.deployed_decision)
 
     def audit(self, X, y=None, groups=None):
         """Compare the models on a population, overall, by group and person by person.
@@ -234,7 +249,10 @@ class RecourseAuditor(BaseEstimator):
         check_is_fitted(self, "actions_")
         frame = check_table(self, X, reset=False, allow_missing=True)
         labels = group_labels(groups, frame)
-        y = None if y is None else column_or_1d(y)
+        taken = frame.columns.intersection(PEOPLE_COLUMNS).tolist()
+        if taken:
+            raise ValueError(f"X has columns {taken}, which the table of people adds: rename them.")
+        y = None if y is None else read_labels(y, frame)
         frame, result = self._comparison(X)
         by_group = {}
         if labels is not None:
@@ -245,6 +263,13 @@ class RecourseAuditor(BaseEstimator):
         return AuditResult(
             _measures(result, everybody, y), by_group, _people(frame, result, labels)
         )
+
+
+#: What the table of people adds to the columns of `X`.
+PEOPLE_COLUMNS = (
+    "reference_decision", "deployed_decision", "needed", "advice_survives", "reference_cost",
+    "deployed_cost", "reference_status", "deployed_status", "group",
+)  # fmt: skip
 
 
 def _measures(result, rows, y):
@@ -266,20 +291,15 @@ def _measures(result, rows, y):
 def _people(frame, result, labels):
     """The table of people: before, advised after, costs and what broke."""
     people = frame.copy()
+    # NaN equals NaN here: a missing category that stays is no change.
     for name in frame.columns:
         advised = [model.counterfactual[name] for model in (result.reference, result.deployed)]
-        if any((after.to_numpy() != frame[name].to_numpy()).any() for after in advised):
+        if not all(after.equals(frame[name]) for after in advised):
             people[f"{name} (reference)"], people[f"{name} (deployed)"] = advised
-    columns = {
-        "reference_decision": result.reference_decision,
-        "deployed_decision": result.deployed_decision,
-        "needed": result.reference.needed,
-        "advice_survives": result.deployed_valid | ~result.reference.success,
-        "reference_cost": result.reference.cost,
-        "deployed_cost": result.deployed.cost,
-        "reference_status": result.reference.status,
-        "deployed_status": result.deployed.status,
-    }
-    if labels is not None:
-        columns["group"] = labels
-    return people.assign(**columns)
+    columns = (
+        result.reference_decision, result.deployed_decision, result.reference.needed,
+        result.deployed_valid | ~result.reference.success, result.reference.cost,
+        result.deployed.cost, result.reference.status, result.deployed.status, labels,
+    )  # fmt: skip
+    pairs = zip(PEOPLE_COLUMNS, columns, strict=True)
+    return people.assign(**{name: values for name, values in pairs if values is not None})

@@ -39,7 +39,8 @@ class AuditResult:
             Columns ``group`` ("all" for everybody), ``measure``, ``value``, ``low``, ``high``
             and ``n``, the people counted.
         """
-        parts = {"all": self.measures, **self.by_group}
+        # A list, for one of the groups may itself be called "all".
+        parts = [("all", self.measures), *self.by_group.items()]
         return pd.DataFrame(
             [
                 {
@@ -50,7 +51,7 @@ class AuditResult:
                     "high": e.high,
                     "n": e.n,
                 }
-                for group, measures in parts.items()
+                for group, measures in parts
                 for name, e in measures.items()
             ]
         )

@@ -1,10 +1,11 @@
 """Thin scikit-learn faces over training."""
 
 from ._cfq import CFQClassifier
+from ._checks import model_problems
 from ._compare import Comparison, compare
 from ._full_precision import FullPrecisionClassifier
 from ._qat import QATClassifier
-from ._table import check_table
+from ._table import check_table, read_labels
 from ._views import NetworkView, is_fitted, network_view, unwrap
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "check_table",
     "compare",
     "is_fitted",
+    "model_problems",
     "network_view",
+    "read_labels",
     "unwrap",
 ]

@@ -2,7 +2,8 @@
 
 import copy
 
-from ..training import EpochHook, wrap_net
+from ..quantization import quant_layers
+from ..training import EpochHook, allocate_by_preference, wrap_net
 
 
 class FitTask:
@@ -18,6 +19,8 @@ class FitTask:
         As given to fit.
     n_subtasks : int
         Largest number of subtasks.
+    budget : float, default=None
+        Average bits per weight, if widths are searched.
     """
 
     #: What a copy of the estimator needs to predict in the middle of training.
@@ -30,8 +33,9 @@ class FitTask:
         "teacher_",
     )
 
-    def __init__(self, estimator, X, y, n_subtasks):
+    def __init__(self, estimator, X, y, n_subtasks, budget=None):
         self.estimator, self.data, self.context = estimator, {"X": X, "y": y}, None
+        self.budget = budget
         if hasattr(estimator, "_init_callback_context"):
             context = estimator._init_callback_context(task_name="fit", max_subtasks=n_subtasks)
             if getattr(context, "_callbacks", True):
@@ -77,7 +81,11 @@ class FitTask:
             for name in self.FITTED
             if hasattr(self.estimator, name)
         }
-        return {**state, "net_": wrap_net(copy.deepcopy(net.module_).cpu(), [])}
+        module = copy.deepcopy(net.module_).cpu()
+        if any(layer.bits is None for layer in quant_layers(module)):
+            # While widths are searched: the network if the search ended now.
+            allocate_by_preference(module, self.budget)
+        return {**state, "net_": wrap_net(module, [])}
 
     def done(self):
         """Tell that the fit has ended."""

@@ -2,7 +2,7 @@
 
 import numbers
 
-from .._utils._sklearn import HasMethods, Interval
+from .._utils._sklearn import InstanceWith, Interval
 from ..training import FaithfulObjective
 from ._quantized import BaseQuantizedClassifier
 
@@ -87,7 +87,7 @@ class CFQClassifier(BaseQuantizedClassifier):
         Class labels.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if `X` had names.
     teacher_ : classifier
         The fitted full-precision model.
@@ -131,7 +131,7 @@ class CFQClassifier(BaseQuantizedClassifier):
 
     _parameter_constraints = {
         **BaseQuantizedClassifier._parameter_constraints,
-        "objective": [HasMethods(["prepare"]), None],
+        "objective": [InstanceWith(["prepare"]), None],
         "eta": [Interval(numbers.Real, 0, None, closed="left")],
     }
 

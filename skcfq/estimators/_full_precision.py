@@ -1,10 +1,13 @@
 """The full-precision classifier: a teacher, and the reference of an audit."""
 
+import copy
+
 import torch
 
 from .._utils._sklearn import StrOptions, with_callbacks
 from ..actions import bind_actions
 from ..quantization import mlp
+from ..recourse import one_thread
 from ..training import Batch, TaskObjective, TrainingPlan, train, validation_split
 from ._callbacks import FitTask
 from ._network import BaseNetworkClassifier
@@ -65,7 +68,7 @@ class FullPrecisionClassifier(BaseNetworkClassifier):
         Class labels.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if `X` had names.
     encoding_ : Encoding
         Raw frame to network input.
@@ -137,6 +140,7 @@ class FullPrecisionClassifier(BaseNetworkClassifier):
         self.verbose = verbose
 
     @with_callbacks
+    @one_thread()
     def fit(self, X, y, sample_weight=None):
         """Train the network.
 
@@ -158,9 +162,8 @@ class FullPrecisionClassifier(BaseNetworkClassifier):
         ValueError
             For bad input, listing all problems, before training.
         """
-        self._validate_params()
-        task = FitTask(self, X, y, self.max_epochs)
         table = self._read(X, y, sample_weight)
+        task = FitTask(self, X, y, self.max_epochs)
         self.encoding_ = self._fit_encoding(table)
         encoded = self._encode(table.merged)
         self.actions_ = bind_actions(
@@ -212,7 +215,8 @@ def training_plan(estimator, n_rows, seed, hooks=(), **kwargs):
         patience=estimator.n_iter_no_change if estimator.early_stopping else None,
         seed=seed,
         device=estimator.device,
-        callbacks=(*(estimator.callbacks or ()), *hooks),
+        # Copies: what they learn in fit is no part of the parameters.
+        callbacks=(*map(copy.copy, estimator.callbacks or ()), *hooks),
         verbose=int(estimator.verbose),
         **kwargs,
     )

@@ -49,14 +49,20 @@ def restore_module(state):
     QuantMLP or torch.nn.Sequential
     """
     sizes = state["sizes"]
+    ignored = torch.Generator()  # of initial weights, to leave the global random state alone
     if "bits" in state:
         pairs = list(itertools.pairwise(sizes))
         module = QuantMLP(
-            [QuantLinear(a, b, state["bits"], per_channel=state["per_channel"]) for a, b in pairs],
+            [
+                QuantLinear(
+                    a, b, state["bits"], per_channel=state["per_channel"], generator=ignored
+                )
+                for a, b in pairs
+            ],
             [QuantReLU(bits) for bits in state["activation_bits"]],
         )
     else:
-        module = mlp(sizes)
+        module = mlp(sizes, ignored)
     module.load_state_dict(
         {name: torch.from_numpy(np.array(value)) for name, value in state["weights"].items()}
     )

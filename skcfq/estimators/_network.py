@@ -12,21 +12,23 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
 from .._utils._errors import raise_problems
 from .._utils._sklearn import (
     CallbackSupportMixin,
-    HasMethods,
+    InstanceWith,
     Interval,
     StrOptions,
+    check_parameters,
     check_sample_weight,
 )
 from ..actions import ActionSet, Encoding, auto_preprocessor
 from ..recourse import BaseSolver, GreedySolver, one_thread
 from ..training import deployed, merge_rows, wrap_net
+from ._checks import network_problems
 from ._modules import module_state, restore_module
-from ._table import check_table
+from ._table import check_table, read_labels, text_in_numbers
 from ._views import NetworkView
 
 
@@ -71,9 +73,9 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
 
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like"],
-        "preprocessor": [StrOptions({"auto"}), HasMethods(["fit", "transform"]), None],
+        "preprocessor": [StrOptions({"auto"}), InstanceWith(["fit", "transform"]), None],
         "actions": [ActionSet, None],
-        "target": "no_validation",
+        "target": [str, numbers.Real, "boolean", None],
         "solver": [BaseSolver, None],
         "max_epochs": [Interval(numbers.Integral, 1, None, closed="left")],
         "batch_size": [Interval(numbers.Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -92,37 +94,33 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
 
     # ----- reading the training table ------------------------------------------------------
 
-    def _read(self, X, y, sample_weight, reset=True):
-        """Check training data; sets ``classes_`` and feature attributes.
+    def _read(self, X, y, sample_weight):
+        """Check parameters and training data; sets ``classes_`` and feature attributes.
 
         Returns
         -------
         TrainingTable
         """
+        check_parameters(self)
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y is None."
             )
-        frame = check_table(self, X, reset=reset, allow_missing=self._imputes())
-        y = column_or_1d(y, warn=True)
+        frame = check_table(self, X, reset=True, allow_missing=self._imputes())
+        y = read_labels(y, frame)
         check_classification_targets(y)
-        if len(y) != len(frame):
-            raise ValueError(
-                f"Found input variables with inconsistent numbers of samples: {[len(frame), len(y)]}"
-            )
-        if y.dtype.kind == "f" and not np.isfinite(y).all():
-            raise ValueError("Input y contains NaN or infinity.")
         weight = check_sample_weight(
             sample_weight, frame, dtype=np.float64, ensure_non_negative=True
         )
         self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(np.unique(codes[weight > 0])) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs at least two classes in y with positive sample weight; "
-                f"y holds only one class: {self.classes_[np.unique(codes[weight > 0])].tolist()}."
-            )
-        raise_problems(type(self).__name__, self._target_problem())
+        self._check_two_classes(codes, weight)
+        raise_problems(type(self).__name__, self._problems(frame))
         weight = weight * compute_sample_weight(self.class_weight, y)
+        if (weight < 0).any():
+            raise ValueError(
+                f"{type(self).__name__}: class_weight={self.class_weight!r}: weights >= 0 are needed."
+            )
+        self._check_two_classes(codes, weight)
         return TrainingTable(
             frame, self.classes_[codes], codes, weight, *merge_rows(frame, codes, weight)
         )
@@ -131,11 +129,30 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         """Whether missing numbers are the user's preprocessor's business."""
         return isinstance(self.preprocessor, (ColumnTransformer, Pipeline))
 
-    def _target_problem(self):
-        """A sentence if the target is no class."""
-        if self.target is None or self.target in self.classes_.tolist():
-            return []
-        return [f"target={self.target!r} is not one of the classes {self.classes_.tolist()}."]
+    def _check_two_classes(self, codes, weight):
+        present = self.classes_[np.unique(codes[weight > 0])].tolist()
+        if len(present) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs at least two classes in y with positive weight; "
+                f"y holds only one class: {present}."
+            )
+
+    def _problems(self, frame):
+        """Sentences about what parameters and training rows together make impossible."""
+        problems = network_problems(self)
+        if self.target is not None and self.target not in self.classes_.tolist():
+            problems.append(
+                f"target={self.target!r} is not one of the classes {self.classes_.tolist()}."
+            )
+        return problems + self._encoding_problems(frame)
+
+    def _encoding_problems(self, frame):
+        """Sentences about columns that preprocessor=None cannot take."""
+        return [
+            f"column {name!r} is not numeric: with preprocessor=None, X must be encoded."
+            for name, dtype in frame.dtypes.items()
+            if self.preprocessor is None and dtype.kind not in "biuf"
+        ]
 
     @property
     def target_(self):
@@ -151,15 +168,12 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         """Fit the preprocessor: the automatic one on weighted unique rows, the user's on all."""
         frame = table.frame
         if self.preprocessor is None:
-            problems = [
-                f"column {name!r} is not numeric: with preprocessor=None, X must be encoded."
-                for name, dtype in frame.dtypes.items()
-                if dtype.kind not in "biuf"
-            ]
-            raise_problems(f"Input X of {type(self).__name__}", problems)
             return Encoding(None, frame.columns)
         if isinstance(self.preprocessor, str):
             fitted = auto_preprocessor(table.merged, table.merged_weight)
+            # Of no use after fitting, and skops cannot save it.
+            for _, transformer, _ in (*fitted.transformers, *fitted.transformers_):
+                getattr(transformer, "__dict__", {}).pop("_metadata_request", None)
         else:
             fitted = clone(self.preprocessor).fit(frame, table.labels)
         return Encoding(fitted, frame.columns)
@@ -169,12 +183,17 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         try:
             encoded = self.encoding_.encode(frame)
         except ValueError as error:
-            problems = self.encoding_.unknown_categories(frame)
-            if not problems:
+            problems = text_in_numbers(self.encoding_, frame)
+            unknown = self.encoding_.unknown_categories(frame)
+            if unknown:
+                unknown[-1] += (
+                    " Correct the values, or give a preprocessor whose OneHotEncoder has "
+                    "handle_unknown='infrequent_if_exist'."
+                )
+            if not problems + unknown:
                 raise
             raise ValueError(
-                f"X of {type(self).__name__}: {' '.join(problems)} Correct the values, or give a preprocessor "
-                "whose OneHotEncoder has handle_unknown='infrequent_if_exist'."
+                f"X of {type(self).__name__}: {' '.join(problems + unknown)}"
             ) from error
         if not np.isfinite(encoded).all():
             raise ValueError(
@@ -258,6 +277,7 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
 
     # ----- recourse ------------------------------------------------------------------------
 
+    @one_thread()
     def network_view_(self):
         """The fitted classifier as recourse sees it.
 

@@ -77,7 +77,7 @@ class QATClassifier(BaseQuantizedClassifier):
         Class labels.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if `X` had names.
     teacher_ : classifier
         The fitted full-precision model.

@@ -2,29 +2,28 @@
 
 import numbers
 
-import numpy as np
 import torch
 from sklearn.base import clone
-from sklearn.utils.validation import check_is_fitted
 
-from .._utils._errors import raise_problems
-from .._utils._sklearn import HasMethods, Interval, with_callbacks
+from .._utils._sklearn import InstanceWith, Interval, StrOptions, with_callbacks
 from ..quantization import (
     average_bits,
     build_quantized,
     calibrate_clips,
-    canonical_bits,
     linear_layers,
     mlp,
     quant_layers,
 )
-from ..training import Lesson, train
+from ..recourse import one_thread
+from ..training import Lesson, allocate_by_preference, train
 from ._callbacks import FitTask
+from ._checks import read_widths, teacher_problems
 from ._compare import compare
 from ._full_precision import FullPrecisionClassifier, as_batch, hold_out, training_plan
 from ._network import BaseNetworkClassifier
+from ._table import read_labels
 from ._teacher import learn_teacher
-from ._views import is_fitted, network_view, unwrap
+from ._views import is_fitted, network_view
 
 
 class BaseQuantizedClassifier(BaseNetworkClassifier):
@@ -33,12 +32,12 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
     _parameter_constraints = {
         **BaseNetworkClassifier._parameter_constraints,
         "bit_budget": [Interval(numbers.Real, 0, None, closed="neither")],
-        "bits": ["array-like", numbers.Real],
+        "bits": ["array-like", numbers.Real, StrOptions({"ternary"})],
         "activation_bits": [Interval(numbers.Integral, 2, 8, closed="both"), None],
         "per_channel": ["boolean"],
         "search_fraction": [Interval(numbers.Real, 0, 1, closed="neither")],
-        "teacher": [HasMethods(["fit", "predict"]), None],
-        "memory": [str, HasMethods(["cache"]), None],
+        "teacher": [InstanceWith(["fit", "predict"]), None],
+        "memory": [str, InstanceWith(["cache"]), None],
     }
 
     def __init__(
@@ -98,22 +97,21 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         """The training objective: an object with ``prepare`` and ``needs_recourse``."""
         raise NotImplementedError
 
-    def _candidates(self):
-        """Candidate widths, and sentences about what is wrong with them or the budget."""
-        widths = (self.bits,) if isinstance(self.bits, numbers.Real) else tuple(self.bits)
-        problems = []
-        try:
-            widths = tuple(sorted({canonical_bits(width) for width in widths}))
-        except (TypeError, ValueError) as error:
-            return (), [f"bits={self.bits!r}: {error}"]
-        if not widths:
-            problems.append("bits is empty: at least one width is needed.")
-        elif self.bit_budget < min(widths):
-            problems.append(
-                f"bit_budget={self.bit_budget!r} is below the narrowest width, {min(widths):.4g} bits: raise the "
-                "budget, or add a narrower width to bits (1.58 is ternary)."
-            )
-        return tuple(width for width in widths), problems
+    def _problems(self, frame):
+        objective = self._objective()
+        problems = [
+            *super()._problems(frame),
+            *read_widths(self.bits, self.bit_budget)[2],
+            *(objective.problems() if hasattr(objective, "problems") else ()),
+        ]
+        if self.teacher is not None:
+            named = hasattr(self, "feature_names_in_")
+            problems += teacher_problems(self.teacher, self.classes_, frame.columns, named)
+        return problems
+
+    def _encoding_problems(self, frame):
+        # A teacher of the user's brings its own preprocessor.
+        return super()._encoding_problems(frame) if self.teacher is None else []
 
     def _teacher(self, seed):
         """The teacher to fit, seeded so that a cache can know it; a fitted one as it is."""
@@ -142,6 +140,7 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         )
 
     @with_callbacks
+    @one_thread()
     def fit(self, X, y, sample_weight=None):
         """Train the teacher, solve its recourse, then train the quantized network.
 
@@ -163,13 +162,10 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         ValueError
             For bad input, listing all problems, before training.
         """
-        self._validate_params()
-        objective = self._objective()
-        widths, problems = self._candidates()
-        problems += objective.problems() if hasattr(objective, "problems") else []
-        raise_problems(type(self).__name__, problems)
         table = self._read(X, y, sample_weight)
-        task = FitTask(self, X, y, 1 + self.max_epochs)
+        objective = self._objective()
+        widths, budget, _ = read_widths(self.bits, self.bit_budget)
+        task = FitTask(self, X, y, 1 + self.max_epochs, budget)
         seed = self._seed()
         teacher, space, advice = task.step(
             "teacher",
@@ -184,7 +180,6 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         )
         self.teacher_, self.actions_, self.encoding_ = teacher, space, space.encoding
         view = network_view(teacher, table.frame.columns)
-        raise_problems(type(self).__name__, self._teacher_problems(view, table.frame.columns))
         encoded = self._encode(table.merged)
         module = self._student(view, encoded, widths, seed)
         batch = as_batch(encoded, table.merged_codes, table.merged_weight)
@@ -198,7 +193,7 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
             len(train_rows),
             seed,
             task.hooks(),
-            bit_budget=float(self.bit_budget),
+            bit_budget=budget,
             search_epochs=max(1, round(self.search_fraction * self.max_epochs)) if searching else 0,
         )
         history = train(
@@ -209,29 +204,14 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
             self._target_index,
             plan,
         )
+        if any(layer.bits is None for layer in quant_layers(module)):
+            # A callback of the user's ended the training, or went back, before the search ended.
+            allocate_by_preference(module, budget)
         self._set_module(module, history)
         self.bits_ = tuple(layer.bits for layer in quant_layers(module))
         self.average_bits_ = average_bits(module)
         task.done()
         return self
-
-    def _teacher_problems(self, view, columns):
-        """What keeps a given teacher from teaching this data."""
-        problems = []
-        if view.classes.tolist() != self.classes_.tolist():
-            problems.append(
-                f"the teacher's classes {view.classes.tolist()} are not those of y, {self.classes_.tolist()}."
-            )
-        names = getattr(unwrap(self.teacher_), "feature_names_in_", None)
-        if (
-            names is not None
-            and hasattr(self, "feature_names_in_")
-            and list(names) != list(columns)
-        ):
-            problems.append(
-                f"the teacher was fitted on the columns {list(names)}, X has {list(columns)}."
-            )
-        return problems
 
     def _student(self, view, encoded, widths, seed):
         """The network to quantize: the teacher's, or a new one if its layers have other sizes."""
@@ -269,11 +249,9 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
             A float, the accuracy, that carries validity drop, recourse gap, changed decisions
             and counts.
         """
-        check_is_fitted(self, "net_")
-        frame = self._checked(X)
+        y = read_labels(y, self._checked(X))
         comparison = self.compare_recourse(X)
-        y_pred = self.classes_[self._frame_logits(frame).argmax(axis=1)]
-        return comparison.score(np.asarray(y), y_pred, sample_weight)
+        return comparison.score(y, comparison.deployed_decision, sample_weight)
 
     def compare_recourse(self, X):
         """Recourse of the same people under the teacher and under this classifier.
@@ -287,7 +265,6 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         -------
         Comparison
         """
-        check_is_fitted(self, "net_")
         frame = self._checked(X)
         self._encode(frame)
         return compare(

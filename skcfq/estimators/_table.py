@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
 
 from .._utils._errors import raise_problems
 
@@ -38,7 +38,7 @@ def check_table(estimator, X, *, reset, allow_missing=False):
         array = validate_data(estimator, X, reset=reset, dtype="numeric")
         if array.dtype.kind == "b":
             array = array.astype(float)
-        return pd.DataFrame(array, columns=[f"x{i}" for i in range(array.shape[1])])
+        return pd.DataFrame(array, columns=_names(estimator, array.shape[1], reset))
     if X.columns.has_duplicates:
         twice = X.columns[X.columns.duplicated()].unique().tolist()
         raise ValueError(f"X has columns of the same name: {twice}. Rename them.")
@@ -50,7 +50,7 @@ def check_table(estimator, X, *, reset, allow_missing=False):
         )
     if not all(isinstance(name, str) for name in X.columns):
         # As in scikit-learn, only names that are strings are names.
-        X = X.set_axis([f"x{i}" for i in range(X.shape[1])], axis=1)
+        X = X.set_axis(_names(estimator, X.shape[1], reset), axis=1)
     frame, problems = {}, []
     for name, column in X.items():
         if isinstance(column.dtype, pd.SparseDtype):
@@ -73,9 +73,9 @@ def check_table(estimator, X, *, reset, allow_missing=False):
             # Extension integers become NumPy's; integers without missing values stay integers.
             whole = pd.api.types.is_integer_dtype(column.dtype) and not np.isnan(values).any()
             frame[name] = column.astype("int64") if whole else pd.Series(values, index=column.index)
-        elif pd.api.types.is_datetime64_any_dtype(column.dtype):
+        elif _holds_times(column):
             problems.append(
-                f"column {name!r} holds dates: turn them into numbers first, e.g. years."
+                f"column {name!r} holds dates or times: turn them into numbers first, e.g. years."
             )
         else:
             # One kind of missing category, whatever the column's dtype calls it.
@@ -83,3 +83,53 @@ def check_table(estimator, X, *, reset, allow_missing=False):
             frame[name] = values.where(values.notna(), np.nan)
     raise_problems(f"Input X of {type(estimator).__name__}", problems)
     return pd.DataFrame(frame, index=X.index)
+
+
+def read_labels(y, frame):
+    """Check labels.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+    frame : DataFrame of shape (n_samples, n_features)
+        The rows that they belong to.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If labels are missing, or are not as many as the rows.
+    """
+    y = column_or_1d(y, warn=True)
+    if pd.isna(y).any() or (y.dtype.kind == "f" and np.isinf(y).any()):
+        raise ValueError("Input y contains NaN, infinity or missing labels.")
+    check_consistent_length(frame, y)
+    return y
+
+
+def text_in_numbers(encoding, frame):
+    """Sentences about text in columns that held numbers in fit, empty if there is none."""
+    problems = []
+    for feature in encoding.features:
+        if hasattr(feature, "raw_column"):  # it is numeric
+            column = frame.iloc[:, feature.raw_column]
+            text = column[pd.to_numeric(column, errors="coerce").isna() & column.notna()]
+            if len(text):
+                problems.append(f"column {feature.name!r} holds {text.iloc[0]!r}, not a number.")
+    return problems
+
+
+def _names(estimator, n_columns, reset):
+    """Names for columns that came without: those of fit, else ``x0``, ``x1``, ..."""
+    if not reset and hasattr(estimator, "feature_names_in_"):
+        return estimator.feature_names_in_
+    return [f"x{i}" for i in range(n_columns)]
+
+
+def _holds_times(column):
+    """Whether a column holds dates, times, spans or periods, also as Python objects."""
+    kinds = {"datetime64", "datetime", "date", "time", "timedelta64", "timedelta", "period"}
+    return pd.api.types.infer_dtype(column, skipna=True) in kinds

@@ -9,9 +9,11 @@ from filelock import FileLock
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_memory, has_fit_parameter
+from skorch import NeuralNet
 
+from .. import __version__
 from ..actions import bind_actions
-from ._views import is_fitted, network_view
+from ._views import as_fitted, is_fitted, network_view
 
 
 def fit_teacher(teacher, frame, y, sample_weight, named):
@@ -32,11 +34,9 @@ def fit_teacher(teacher, frame, y, sample_weight, named):
     -------
     fitted classifier
     """
-    if isinstance(teacher, FrozenEstimator):
-        return teacher.estimator
     if is_fitted(teacher):
-        return teacher
-    rows = frame if named else frame.to_numpy()
+        return teacher.estimator if isinstance(teacher, FrozenEstimator) else teacher
+    rows = frame if named and not isinstance(teacher, NeuralNet) else as_fitted(teacher, frame)
     uneven = (sample_weight != sample_weight[0]).any()
     if has_fit_parameter(teacher, "sample_weight"):
         return clone(teacher).fit(rows, y, sample_weight=sample_weight)
@@ -75,10 +75,13 @@ def learn_teacher(estimator, teacher, table, *, named, want_recourse, solver):
     """
     memory = check_memory(estimator.memory)
     key = None if memory.location is None else _fingerprint(teacher, table, named)
-    with _lock(memory, key):
-        # The key is hashed from all that the ignored arguments hold, only faster.
-        teach = memory.cache(_keyed_fit, ignore=["teacher", "table", "named"])
-        fitted = teach(key, teacher, table, named)
+    if is_fitted(teacher):
+        fitted = _keyed_fit(key, teacher, table, named)
+    else:
+        with _lock(memory, key):
+            # The key is hashed from all that the ignored arguments hold, only faster.
+            teach = memory.cache(_keyed_fit, ignore=["teacher", "table", "named"])
+            fitted = teach(key, teacher, table, named)
     view = network_view(fitted, table.frame.columns)
     space = bind_actions(estimator.actions, view.encoding, table.merged, table.merged_weight)
     if not want_recourse:
@@ -93,7 +96,7 @@ def _fingerprint(teacher, table, named):
     """What a fitted teacher follows from, hashed."""
     rows = pd.util.hash_pandas_object(table.frame, index=False).to_numpy()
     columns = [(str(name), str(dtype)) for name, dtype in table.frame.dtypes.items()]
-    return joblib.hash((teacher, rows, columns, table.labels, table.weight, named))
+    return joblib.hash((__version__, teacher, rows, columns, table.labels, table.weight, named))
 
 
 def _keyed_fit(key, teacher, table, named):

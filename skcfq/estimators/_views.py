@@ -1,18 +1,24 @@
 """What recourse needs to see of a fitted classifier that is backed by a network."""
 
+import copy
 import dataclasses
+import math
 
 import numpy as np
 import torch
+from sklearn.base import is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
+from skorch import NeuralNet
 from torch import nn
 
+from .._utils._errors import raise_problems
 from ..actions import Encoding
+from ..recourse import one_thread
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +73,41 @@ def unwrap(model):
             return model
 
 
+def missing_network(role, model):
+    """A sentence if a classifier, fitted or not, is not backed by a network.
+
+    Parameters
+    ----------
+    role : str
+        What the model is, for the sentence.
+    model : classifier
+
+    Returns
+    -------
+    list of str
+    """
+    inner = model
+    while not hasattr(inner, "network_view_"):
+        if isinstance(inner, Pipeline):
+            inner = inner.steps[-1][1]
+        elif hasattr(inner, "best_estimator_"):
+            inner = inner.best_estimator_
+        elif isinstance(inner, FrozenEstimator) or hasattr(inner, "refit"):  # a search
+            inner = inner.estimator
+        elif isinstance(inner, (LogisticRegression, MLPClassifier)) or (
+            isinstance(inner, NeuralNet) and is_classifier(inner)
+        ):
+            break
+        else:
+            return [
+                f"the {role} {type(inner).__name__} is not backed by a network that recourse can be "
+                "searched on. Give a classifier of skcfq, MLPClassifier, LogisticRegression, a skorch "
+                "classifier, or a Pipeline that ends in one."
+            ]
+    return []
+
+
+@one_thread()
 def network_view(model, feature_names):
     """See a fitted classifier as a network.
 
@@ -107,22 +148,29 @@ def network_view(model, feature_names):
     named = hasattr(model, "feature_names_in_")
 
     def predict(frame):
-        labels = model.predict(frame if named else _as_fitted(model, frame))
+        labels = model.predict(frame if named else as_fitted(model, frame))
         return np.array([index[label] for label in np.asarray(labels).tolist()], dtype=np.int64)
 
     return NetworkView(np.asarray(classes), encoding, logits, predict, decide)
 
 
-def _as_fitted(model, frame):
-    """What a model fitted on arrays takes: an array."""
+def as_fitted(model, frame):
+    """What a model that is fitted on arrays takes: an array.
+
+    Parameters
+    ----------
+    model : classifier
+    frame : DataFrame of shape (n_samples, n_features)
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_features)
+    """
     values = frame.to_numpy()
     if values.dtype.kind in "iu":
         values = values.astype(float)
-    return values.astype(np.float32) if _is_skorch(unwrap(model)) else values
-
-
-def _is_skorch(model):
-    return hasattr(model, "module_") and hasattr(model, "forward_iter")
+    # skorch and torch want single precision, in an array of their own.
+    return np.array(values, dtype=np.float32) if isinstance(unwrap(model), NeuralNet) else values
 
 
 def _foreign_network(model):
@@ -142,54 +190,44 @@ def _foreign_network(model):
             model.coefs_, model.intercepts_, activations[model.activation], len(model.classes_)
         )
         return model.classes_, network
-    if _is_skorch(model) and hasattr(model, "classes_"):
-        return np.asarray(model.classes_), _CpuModule(model.module_)
-    raise TypeError(
-        f"{type(model).__name__} is not backed by a network that recourse can be searched on. Give a "
-        "classifier of skcfq, MLPClassifier, LogisticRegression, a skorch net with classes_, or a Pipeline "
-        "that ends in one."
-    )
+    if isinstance(model, NeuralNet) and is_classifier(model):
+        return np.asarray(model.classes_), _SkorchLogits(model)
+    raise_problems("network_view", missing_network("model", model), TypeError)
 
 
-class _BinaryHead(nn.Module):
-    """Turn the one logit of scikit-learn's binary models into two."""
+class _SkorchLogits(nn.Module):
+    """Logits of a skorch classifier, from a copy of its module that nobody else changes."""
 
-    def forward(self, z):
-        return torch.cat([torch.zeros_like(z), z], dim=1)
-
-
-class _CpuModule(nn.Module):
-    """A skorch net's module in evaluation mode, fed from the CPU."""
-
-    def __init__(self, module):
+    def __init__(self, net):
         super().__init__()
-        self.inner = [module]  # in a list: not registered, its mode is not ours to change
+        self.module = copy.deepcopy(net.module_).cpu().eval().requires_grad_(False)
+        # With these criteria, skorch's modules return probabilities.
+        self.probabilities = isinstance(net.criterion_, (nn.NLLLoss, nn.BCELoss))
+        threshold = getattr(net, "threshold", 0.5)
+        self.shift = math.log(threshold / (1 - threshold))
 
     def forward(self, z):
-        module = self.inner[0]
-        mode = module.training
-        module.eval()
-        try:
-            device = next((p.device for p in module.parameters()), torch.device("cpu"))
-            out = module(z.to(device)).cpu()
-        finally:
-            module.train(mode)
+        out = self.module(z)
+        out = out[0] if isinstance(out, tuple) else out
         if out.ndim == 1 or out.shape[1] == 1:
             out = out.reshape(-1, 1)
-            return torch.cat([torch.zeros_like(out), out], dim=1)
-        return out
+            logit = torch.logit(out, eps=1e-7) if self.probabilities else out
+            return torch.cat([torch.zeros_like(logit), logit - self.shift], dim=1)
+        return out.clamp(min=1e-30).log() if self.probabilities else out
 
 
 def _sequential(weights, biases, activation, n_classes):
+    """Linear layers, from weights of shape (n_inputs, n_outputs), with activations between."""
+    weights = [torch.as_tensor(np.array(weight.T), dtype=torch.float32) for weight in weights]
+    biases = [torch.as_tensor(np.array(bias), dtype=torch.float32) for bias in biases]
+    if n_classes == 2 and len(weights[-1]) == 1:
+        # One logit of scikit-learn's binary models, shared out over the two classes.
+        weights[-1] = torch.cat([-weights[-1] / 2, weights[-1] / 2])
+        biases[-1] = torch.cat([-biases[-1] / 2, biases[-1] / 2])
     parts = []
-    for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        linear = nn.Linear(*weight.shape)
-        with torch.no_grad():
-            linear.weight.copy_(torch.as_tensor(np.asarray(weight).T))
-            linear.bias.copy_(torch.as_tensor(np.asarray(bias)))
-        parts.append(linear)
-        if i < len(weights) - 1:
-            parts.append(activation())
-    if n_classes == 2 and parts[-1].out_features == 1:
-        parts.append(_BinaryHead())
-    return nn.Sequential(*parts).eval().requires_grad_(False)
+    for weight, bias in zip(weights, biases, strict=True):
+        # Without initial weights: drawing them would move torch's global random state.
+        linear = nn.utils.skip_init(nn.Linear, weight.shape[1], weight.shape[0])
+        linear.weight, linear.bias = nn.Parameter(weight), nn.Parameter(bias)
+        parts += [linear] if activation is None else [linear, activation()]
+    return nn.Sequential(*parts[: 2 * len(weights) - 1]).eval().requires_grad_(False)

@@ -94,7 +94,8 @@ class Problem:
         return (u != 0).sum(1) + (choice >= 0).sum(1)
 
     def snap(self, u):
-        """Round to whole steps towards zero, and into the limits (which are whole steps)."""
+        """Into the limits (which are whole steps), then to whole steps towards zero."""
+        u = torch.minimum(torch.maximum(u, self.low), self.high)
         stepped = self.unit > 0
         unit = torch.where(stepped, self.unit, torch.ones_like(self.unit))
         n_steps = u / unit

@@ -20,7 +20,7 @@ def listed_names():
     for line in REFERENCE.read_text().splitlines():
         if match := re.match(r"\.\. currentmodule:: (\S+)", line):
             module = match[1]
-        elif match := re.match(r"   ([A-Za-z_][\w.]*)$", line):
+        elif match := re.match(r"(?:   |\.\. data:: )([A-Za-z_][\w.]*)$", line):
             names[f"{module}.{match[1]}"] = resolve(f"{module}.{match[1]}")
     return names
 

@@ -1,11 +1,7 @@
-"""Small tensors are fastest on one thread, and time per example depends on the machine's load."""
+"""Small tensors are fastest on one thread."""
 
 import pytest
 import torch
-from hypothesis import settings
-
-settings.register_profile("without-deadline", deadline=None)
-settings.load_profile("without-deadline")
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -93,8 +93,11 @@ def world(seed, fields=None, *, n_classes=2, quantized=False, n=40):
     logits = network(space.encoding.n_columns, random, n_classes=n_classes, quantized=quantized)
     with torch.no_grad():  # the target is what about a third have
         values = logits(torch.from_numpy(space.encoding.encode(train).astype(np.float32)))
-        others = values[:, :-1].amax(dim=1)
-        logits[-1].bias[-1] -= (values[:, -1] - others).quantile(0.65)
+        lead = values[:, -1] - values[:, :-1].amax(dim=1)
+        # Between two distinct values, so that no plateau of the network lies on the boundary.
+        distinct = torch.unique((lead * 1000).round()) / 1000
+        at = int(0.65 * (len(distinct) - 1))
+        logits[-1].bias[-1] -= distinct[at : at + 2].mean()
     return World(train, actions, space, logits)
 
 
@@ -111,8 +114,8 @@ def options(world, row, feature):
             reach = actions.transitions[feature].get(here, ())
         return stay + [(to, weights.get(feature, 1.0)) for to in reach if to != here]
     low, high = actions.bounds.get(feature, (None, None))
-    low = train[feature].min() if low is None else low
-    high = train[feature].max() if high is None else high
+    low = min(train[feature].min(), here) if low is None else low
+    high = max(train[feature].max(), here) if high is None else high
     if not low <= here <= high:
         return stay
     if feature in actions.step:

@@ -1,0 +1,27 @@
+"""What all tests share: data sets, and hypothesis without a time limit per example."""
+
+import os
+
+import pytest
+from hypothesis import settings
+
+from skcfq.datasets import fetch_adult, make_recourse_classification
+from skcfq.datasets._files import ENVIRONMENT_VARIABLE
+
+# Time per example depends on the machine's load.
+settings.register_profile("without-deadline", deadline=None)
+settings.load_profile("without-deadline")
+
+
+@pytest.fixture(scope="session")
+def credit():
+    """600 people of the synthetic credit data, the decision without noise."""
+    return make_recourse_classification(n_samples=600, noise=0.0, random_state=0)
+
+
+@pytest.fixture(scope="session")
+def adult():
+    """The Adult data; without the published files a test is skipped."""
+    if not os.environ.get(ENVIRONMENT_VARIABLE):
+        pytest.skip(f"needs the published data files: set {ENVIRONMENT_VARIABLE} to their folder")
+    return fetch_adult()
