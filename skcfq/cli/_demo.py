@@ -120,6 +120,7 @@ def run_demo(options, progress=None):
     return DemoResult(
         dataset=options.dataset,
         favourable=str(data.favourable),
+        realistic=options.realistic,
         n_train=len(train),
         n_test=len(test),
         n_refused=int(plain.reference.needed.sum()),

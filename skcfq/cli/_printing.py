@@ -19,6 +19,11 @@ READING = (
     "decisions change. Advice is kept where VD, |CRG| and changed decisions are all near 0."
 )
 
+FREE = (
+    "Features that are not fixed move by any amount here, even where nobody could or should; "
+    "--realistic keeps to whole steps and to what a person could do."
+)
+
 
 class RichProgress(SilentProgress):
     """Stages as bars on the error stream, so that what is printed can be piped on."""
@@ -83,6 +88,8 @@ def print_result(result):
     console.print(READING, style="italic")
     console.print()
     console.print(_heading(result), style="bold")
+    if result.people and not result.realistic:
+        console.print(FREE, style="italic")
     for number, person in enumerate(result.people, start=1):
         console.print()
         console.print(f"{number}. {_who(person)}", markup=False)

@@ -88,6 +88,8 @@ class DemoResult:
     ----------
     dataset, favourable : str
         Data set, and the decision that people want.
+    realistic : bool
+        Whether only what a person could do was advised.
     n_train, n_test : int
         Rows.
     n_refused, n_advised : int
@@ -106,6 +108,7 @@ class DemoResult:
 
     dataset: str
     favourable: str
+    realistic: bool
     n_train: int
     n_test: int
     n_refused: int

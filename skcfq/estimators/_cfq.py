@@ -2,8 +2,14 @@
 
 import numbers
 
+import numpy as np
+import torch
+from sklearn.model_selection import train_test_split
+
 from .._utils._sklearn import InstanceWith, Interval
-from ..training import FaithfulObjective
+from ..quantization import quant_layers
+from ..recourse import target_margin
+from ..training import FaithfulObjective, conformal_offset, deployed
 from ._quantized import BaseQuantizedClassifier
 
 
@@ -33,6 +39,13 @@ class CFQClassifier(BaseQuantizedClassifier):
         What is trained for; ``None`` is ``FaithfulObjective(eta=eta)``.
     eta : float, default=1.0
         Weight of the recourse in the default objective.
+    validity_level : float, default=None
+        Validity drop to guarantee, e.g. 0.02: the target's logit is shifted by a split-conformal
+        quantile of held-out margins, see :func:`~skcfq.training.conformal_offset` for the
+        guarantee. It needs a teacher that has not seen the held-out rows: one that is trained
+        here, or a fitted one that was trained on other rows. ``None``: no shift.
+    calibration_fraction : float, default=0.2
+        Share of the rows held out for it, from teacher and quantized network alike.
     search_fraction : float, default=0.3
         Share of the epochs during which widths are searched.
     preprocessor : {"auto"}, transformer or None, default="auto"
@@ -97,6 +110,8 @@ class CFQClassifier(BaseQuantizedClassifier):
         Width of each layer's weights.
     average_bits_ : float
         Average over all weights, at most `bit_budget`.
+    calibration_ : Calibration
+        Offset, rows counted, level, bound and attained validity drop; with `validity_level`.
     history_ : list of dict
         Losses and seconds of each epoch.
     actions_ : ActionSpace
@@ -133,6 +148,8 @@ class CFQClassifier(BaseQuantizedClassifier):
         **BaseQuantizedClassifier._parameter_constraints,
         "objective": [InstanceWith(["prepare"]), None],
         "eta": [Interval(numbers.Real, 0, None, closed="left")],
+        "validity_level": [Interval(numbers.Real, 0, 1, closed="neither"), None],
+        "calibration_fraction": [Interval(numbers.Real, 0, 1, closed="neither")],
     }
 
     def __init__(
@@ -145,6 +162,8 @@ class CFQClassifier(BaseQuantizedClassifier):
         per_channel=True,
         objective=None,
         eta=1.0,
+        validity_level=None,
+        calibration_fraction=0.2,
         search_fraction=0.3,
         preprocessor="auto",
         actions=None,
@@ -193,6 +212,38 @@ class CFQClassifier(BaseQuantizedClassifier):
         )
         self.objective = objective
         self.eta = eta
+        self.validity_level = validity_level
+        self.calibration_fraction = calibration_fraction
 
     def _objective(self):
         return FaithfulObjective(eta=self.eta) if self.objective is None else self.objective
+
+    def _hold_back(self, table, seed):
+        if self.validity_level is None:
+            return table, None
+        if len(np.unique(table.weight)) > 1:
+            raise ValueError(
+                "validity_level cannot be guaranteed with sample or class weights: held-out people would not "
+                "stand for the population alike. Leave out the weights, or validity_level."
+            )
+        everyone = np.arange(len(table.codes))
+        learn, held = train_test_split(
+            everyone, test_size=self.calibration_fraction, stratify=table.codes, random_state=seed
+        )
+        return table.take(np.sort(learn)), table.frame.iloc[np.sort(held)]
+
+    def _calibrate(self, module, view, frame):
+        """Shift the target's logit so that the held-out people's advice holds as asked."""
+        advice = view.solve(self._solver(), frame, self.target_, self.actions_)
+        people = advice.counterfactual[advice.needed & advice.success]
+        margin = np.zeros(0)
+        if len(people):
+            with torch.no_grad():
+                logits = deployed(module, torch.float64)(
+                    torch.from_numpy(np.array(self._encode(people)))
+                )
+            margin = target_margin(logits, torch.full((len(people),), self._target_index)).numpy()
+        calibration = conformal_offset(margin, self.validity_level)
+        with torch.no_grad():
+            quant_layers(module)[-1].bias[self._target_index] += calibration.offset
+        return calibration

@@ -57,6 +57,13 @@ class TrainingTable:
     index: np.ndarray
     merged_weight: np.ndarray
 
+    def take(self, rows):
+        """The table of some of the rows, merged anew."""
+        frame, codes, weight = self.frame.iloc[rows], self.codes[rows], self.weight[rows]
+        return TrainingTable(
+            frame, self.labels[rows], codes, weight, *merge_rows(frame, codes, weight)
+        )
+
     @functools.cached_property
     def merged(self):
         """The rows at `index`."""

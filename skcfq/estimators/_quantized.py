@@ -167,6 +167,7 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         widths, budget, _ = read_widths(self.bits, self.bit_budget)
         task = FitTask(self, X, y, 1 + self.max_epochs, budget)
         seed = self._seed()
+        table, held_back = self._hold_back(table, seed)
         teacher, space, advice = task.step(
             "teacher",
             lambda: learn_teacher(
@@ -207,6 +208,8 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         if any(layer.bits is None for layer in quant_layers(module)):
             # A callback of the user's ended the training, or went back, before the search ended.
             allocate_by_preference(module, budget)
+        if held_back is not None:
+            self.calibration_ = self._calibrate(module, view, held_back)
         self._set_module(module, history)
         self.bits_ = tuple(layer.bits for layer in quant_layers(module))
         self.average_bits_ = average_bits(module)
@@ -230,6 +233,10 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
             linear_layers(source), widths, per_channel=self.per_channel,
             activation_bits=self.activation_bits, clips=clips,
         )  # fmt: skip
+
+    def _hold_back(self, table, seed):
+        """Training rows, and rows that neither teacher nor student sees; None if not asked for."""
+        return table, None
 
     def score(self, X, y, sample_weight=None):
         """Accuracy, with what quantization did to the teacher's recourse.

@@ -45,9 +45,7 @@ class RelaxedBox:
             reach_down = torch.where(open_[:, :, None], codes[None], here[:, None]).amin(dim=1)
             self.low[:, columns] = torch.minimum(reach_down - here, torch.zeros_like(here))
             self.high[:, columns] = torch.maximum(reach_up - here, torch.zeros_like(here))
-            distance = (codes[:, None] - codes[None]).abs().sum(dim=2)
-            span = distance.sum() / (distance > 0).sum().clamp(min=1)
-            self.weight[columns] = problem.price[:, choices].mean() / span.clamp(min=1e-12)
+            self.weight[columns] = _cost_per_unit(problem.space.discrete[k], codes)
             self.feature[columns] = m + k
         self.n_features = m + problem.q
         self.max_changes = problem.max_changes
@@ -85,6 +83,17 @@ class RelaxedBox:
             [rank < self.max_changes, torch.zeros((len(delta), 1), dtype=torch.bool)], dim=1
         )
         return delta * kept[:, self.feature]
+
+
+def _cost_per_unit(move, codes):
+    """Cost of a mean change of a discrete feature over its length in encoded units."""
+    distance = (codes[:, None] - codes[None]).abs().sum(dim=2)
+    apart = distance > 0
+    price = torch.full_like(distance, move.weight)
+    if move.numbers is not None:
+        numbers = torch.as_tensor(move.numbers, dtype=codes.dtype)
+        price = price * (numbers[:, None] - numbers[None]).abs()
+    return (price * apart).sum() / distance.sum().clamp(min=1e-12)
 
 
 def relaxed_steps(loss, x, box, delta, n_steps, step_size, *, normalise=False, create_graph=False):

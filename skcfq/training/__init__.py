@@ -1,6 +1,7 @@
 """Losses, teacher recourse and the one training loop: joins recourse and quantization."""
 
 from ._batches import Batch, BatchDataset, TensorBatches
+from ._calibration import Calibration, conformal_offset
 from ._deploy import deployed
 from ._faithful import FaithfulObjective
 from ._net import EpochHook, TrainingPlan, allocate_by_preference, train, wrap_net
@@ -11,6 +12,7 @@ from ._terms import Step, short_action
 __all__ = [
     "Batch",
     "BatchDataset",
+    "Calibration",
     "EpochHook",
     "FaithfulObjective",
     "Lesson",
@@ -21,6 +23,7 @@ __all__ = [
     "TensorBatches",
     "TrainingPlan",
     "allocate_by_preference",
+    "conformal_offset",
     "deployed",
     "merge_rows",
     "short_action",

@@ -22,6 +22,7 @@ def test_prints_the_table_and_people_and_saves_the_model(skcfq_demo, tmp_path):
         assert name in result.stdout
     assert "How to read it: VD (validity drop)" in result.stdout
     assert result.stdout.count("accepts advice") == 3
+    assert "--realistic" in result.stdout
     assert "recourse of the training rows" in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["skcfq-demo.joblib"]
     model = joblib.load("skcfq-demo.joblib")
@@ -51,9 +52,10 @@ def test_json_is_one_object(skcfq_demo):
 
 def test_options_reach_the_models(skcfq_demo):
     result = skcfq_demo(
-        "--epochs", 4, "--bit-budget", 2, "--activation-bits", 4, "--realistic", "--people", 0
+        "--epochs", 4, "--bit-budget", 2, "--activation-bits", 4, "--realistic", "--people", 1
     )
     assert result.exit_code == 0, result.output
+    assert "--realistic" not in result.stdout
     model = joblib.load("skcfq-demo.joblib")
     assert model.bits_ == (2, 2, 2)
     assert model.activation_bits == 4

@@ -161,7 +161,7 @@ def empty_result():
         ModelRow(FULL_PRECISION, share, 32.0, (32,), 400),
         ModelRow(QAT, share, 3.987, (4,), 50, nobody, nobody, nobody, share),
     )
-    return DemoResult("german", "good", 20, 10, 0, 0, 0, rows, (), "m.joblib", 2048, 1.0)
+    return DemoResult("german", "good", False, 20, 10, 0, 0, 0, rows, (), "m.joblib", 2048, 1.0)
 
 
 def test_figures_of_nobody_are_undefined_and_never_perfect(capsys):
