@@ -28,7 +28,7 @@ from ..recourse import BaseSolver, GreedySolver, one_thread
 from ..training import deployed, merge_rows, wrap_net
 from ._checks import network_problems
 from ._modules import module_state, restore_module
-from ._table import check_table, read_labels, text_in_numbers
+from ._table import as_given, check_table, read_labels, text_in_numbers
 from ._views import NetworkView
 
 
@@ -331,7 +331,7 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
             The rows after the action, with ``recourse_cost`` (0: none needed, NaN: none found),
             ``recourse_success`` and ``recourse_status``.
         """
-        return self.solve_recourse(X).to_frame()
+        return as_given(self.solve_recourse(X).to_frame(), X)
 
     def _solver(self):
         return GreedySolver() if self.solver is None else clone(self.solver)

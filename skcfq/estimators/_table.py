@@ -110,6 +110,25 @@ def read_labels(y, frame):
     return y
 
 
+def as_given(frame, X):
+    """Give the columns of words the dtypes that they have in `X`, e.g. categorical.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        With columns of `check_table`, perhaps moved, and others.
+    X : array-like or DataFrame
+        As it came from the user.
+
+    Returns
+    -------
+    DataFrame
+    """
+    dtypes = X.dtypes.to_dict() if isinstance(X, pd.DataFrame) else {}
+    words = [name for name in dtypes if name in frame and frame[name].dtype == object]
+    return frame.astype({name: dtypes[name] for name in words})
+
+
 def text_in_numbers(encoding, frame):
     """Sentences about text in columns that held numbers in fit, empty if there is none."""
     problems = []

@@ -90,18 +90,42 @@ class BaseSolver(BaseEstimator, abc.ABC):
                 u, chosen = self._search(lambda z, t: target_margin(logits(z), t), problem)
                 return part, problem.raw_delta(u), chosen.numpy()
 
-        parts = [who[i : i + self.batch_size] for i in range(0, len(who), self.batch_size)]
+        first, same = _distinct(who, encoded, target, *vars(rows).values())
+        parts = [first[i : i + self.batch_size] for i in range(0, len(first), self.batch_size)]
         for part, found_delta, found_choice in joblib.Parallel(
             prefer="threads", n_jobs=_workers(parts)
         )(joblib.delayed(search)(part) for part in parts):
             # float32 limits may lie an ulp outside the true ones.
             delta[part] = np.clip(found_delta, rows.low[part], rows.high[part])
             choice[part] = found_choice
+        delta[who], choice[who] = delta[first[same]], choice[first[same]]
         return _verified(X, encoded, target, needed, actions, rows, delta, choice, check)
 
 
 def _workers(parts):
     return max(1, min(len(parts), joblib.effective_n_jobs(-1)))
+
+
+def _distinct(who, *arrays):
+    """Positions of people who differ in some array, in an order that is that of their values.
+
+    Matrix products round by a row's place in the batch: in an order of their own, and equal
+    people solved once, results do not depend on the order of the rows.
+
+    Returns
+    -------
+    first : ndarray of int, shape (n_distinct,)
+        Among `who`, one of those who are equal.
+    same : ndarray of int, shape (len(who),)
+        Position in `first` of each.
+    """
+    parts = [np.ascontiguousarray(a[who]).reshape(len(who), -1) for a in arrays if a[who].size]
+    if not parts:
+        return who, np.arange(len(who))
+    keys = np.hstack([part.view(np.uint8) for part in parts])
+    keys = np.ascontiguousarray(keys).view(np.dtype((np.void, keys.shape[1]))).ravel()
+    _, first, same = np.unique(keys, return_index=True, return_inverse=True)
+    return who[first], same
 
 
 def _take(rows, index):
@@ -143,6 +167,8 @@ def _verified(X, encoded, target, needed, actions, rows, delta, choice, check):
     delta[lost], choice[lost], after[lost] = 0.0, -1, encoded[lost]
     if len(short) or lost.any():
         counterfactual = actions.apply(X, rows, delta, choice)
+    with np.errstate(invalid="ignore"):  # infinite before and after
+        moved_by = np.where(after == encoded, np.float32(0), after - encoded)
     status = np.where(~needed, "not needed", np.where(success, "found", "not found"))
     return RecourseResult(
         counterfactual=counterfactual,
@@ -151,7 +177,7 @@ def _verified(X, encoded, target, needed, actions, rows, delta, choice, check):
         needed=needed,
         status=status,
         support=actions.support(delta, choice),
-        delta=after - encoded,
+        delta=moved_by,
         encoded=after,
         feature_names=actions.feature_names,
     )

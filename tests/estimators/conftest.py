@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from skcfq import CFQClassifier, FullPrecisionClassifier
 
@@ -24,3 +25,12 @@ def fitted(credit, teacher):
         random_state=0,
     )
     return classifier.fit(credit.data, credit.target)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small tensors are fastest on one thread."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)

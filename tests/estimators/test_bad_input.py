@@ -233,12 +233,13 @@ def test_one_class_is_refused(X):
 @pytest.mark.parametrize("where", ["sample_weight", "class_weight"])
 def test_one_class_with_positive_weight_is_refused(X, y, where):
     weight = {"granted": 0.0, "refused": 1.0}
-    classifier = CFQClassifier(teacher=NeverFitted())
+    classifier, given = CFQClassifier(teacher=NeverFitted()), {}
+    if where == "sample_weight":
+        given["sample_weight"] = y.map(weight)
+    else:
+        classifier.set_params(class_weight=weight)
     with pytest.raises(ValueError, match=r"y holds only one class: \['refused'\]"):
-        if where == "sample_weight":
-            classifier.fit(X, y, sample_weight=y.map(weight))
-        else:
-            classifier.set_params(class_weight=weight).fit(X, y)
+        classifier.fit(X, y, **given)
 
 
 def test_negative_class_weight_is_refused(X, y):

@@ -91,14 +91,19 @@ def world(seed, fields=None, *, n_classes=2, quantized=False, n=40):
     ).fit(train)
     space = bind_actions(actions, Encoding(preprocessor, train.columns), train)
     logits = network(space.encoding.n_columns, random, n_classes=n_classes, quantized=quantized)
-    with torch.no_grad():  # the target is what about a third have
-        values = logits(torch.from_numpy(space.encoding.encode(train).astype(np.float32)))
-        lead = values[:, -1] - values[:, :-1].amax(dim=1)
-        # Between two distinct values, so that no plateau of the network lies on the boundary.
-        distinct = torch.unique((lead * 1000).round()) / 1000
-        at = int(0.65 * (len(distinct) - 1))
-        logits[-1].bias[-1] -= distinct[at : at + 2].mean()
+    centre(logits, space.encoding.encode(train))
     return World(train, actions, space, logits)
+
+
+@torch.no_grad()
+def centre(logits, encoded):
+    """Shift the last logit so that about a third of people have the last class."""
+    values = logits(torch.from_numpy(encoded.astype(np.float32)))
+    lead = values[:, -1] - values[:, :-1].amax(dim=1)
+    # Between two distinct values, so that no plateau of the network lies on the boundary.
+    distinct = torch.unique((lead * 1000).round()) / 1000
+    at = int(0.65 * (len(distinct) - 1))
+    logits[-1].bias[-1] -= distinct[at : at + 2].mean()
 
 
 def options(world, row, feature):
