@@ -288,6 +288,8 @@ def _like(column, values, index):
     kinds = getattr(column.dtype, "categories", None)
     if kinds is not None and not plain.dropna().isin(kinds).all():
         return plain.infer_objects()
+    if pd.api.types.is_bool_dtype(column.dtype) and plain.dropna().isin((0, 1)).all():
+        plain = plain.map(bool, na_action="ignore")  # encoders know booleans as 0.0 and 1.0
     try:
         cast = plain.astype(column.dtype)
     except (TypeError, ValueError):

@@ -231,8 +231,8 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         return self._encoded_logits(self._encode(frame))
 
     def _encoded_logits(self, encoded):
-        network = deployed(self.net_.module_, torch.float64)
         with torch.no_grad(), one_thread():
+            network = deployed(self.net_.module_, torch.float64)
             parts = torch.from_numpy(np.require(encoded, requirements="W")).split(8192)
             return torch.cat([network(part) for part in parts]).numpy()
 

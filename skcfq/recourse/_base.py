@@ -90,7 +90,7 @@ class BaseSolver(BaseEstimator, abc.ABC):
                 u, chosen = self._search(lambda z, t: target_margin(logits(z), t), problem)
                 return part, problem.raw_delta(u), chosen.numpy()
 
-        first, same = _distinct(who, encoded, target, *vars(rows).values())
+        first, same = _distinct(who, [encoded, target, *vars(rows).values()])
         parts = [first[i : i + self.batch_size] for i in range(0, len(first), self.batch_size)]
         for part, found_delta, found_choice in joblib.Parallel(
             prefer="threads", n_jobs=_workers(parts)
@@ -106,7 +106,7 @@ def _workers(parts):
     return max(1, min(len(parts), joblib.effective_n_jobs(-1)))
 
 
-def _distinct(who, *arrays):
+def _distinct(who, arrays):
     """Positions of people who differ in some array, in an order that is that of their values.
 
     Matrix products round by a row's place in the batch: in an order of their own, and equal
@@ -115,17 +115,21 @@ def _distinct(who, *arrays):
     Returns
     -------
     first : ndarray of int, shape (n_distinct,)
-        Among `who`, one of those who are equal.
+        One of those of `who` that are equal.
     same : ndarray of int, shape (len(who),)
         Position in `first` of each.
     """
-    parts = [np.ascontiguousarray(a[who]).reshape(len(who), -1) for a in arrays if a[who].size]
-    if not parts:
-        return who, np.arange(len(who))
-    keys = np.hstack([part.view(np.uint8) for part in parts])
-    keys = np.ascontiguousarray(keys).view(np.dtype((np.void, keys.shape[1]))).ravel()
-    _, first, same = np.unique(keys, return_index=True, return_inverse=True)
-    return who[first], same
+    bits = [np.ascontiguousarray(a[who]).view(f"u{a.dtype.itemsize}") for a in arrays]
+    bits = [b.reshape(len(who), -1) for b in bits if b.size]
+    key, random = np.zeros(len(who), np.uint64), np.random.default_rng(0)
+    for b in bits:  # a sum of odd multiples modulo 2**64: equal for equal people
+        factor = random.integers(2**63, size=b.shape[1], dtype=np.uint64) * 2 + 1
+        key += (b * factor).sum(axis=1, dtype=np.uint64)
+    _, first, same = np.unique(key, return_index=True, return_inverse=True)
+    # Equal sums of different people are as good as impossible, but would be a wrong answer.
+    if all((b == b[first[same]]).all() for b in bits):
+        return who[first], same
+    return who, np.arange(len(who))
 
 
 def _take(rows, index):

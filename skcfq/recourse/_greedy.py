@@ -26,7 +26,7 @@ class GreedySolver(BaseSolver):
     trust : float, default=1.0
         Longest single move of a numeric feature, in units of cost (with ``"std"`` weights: in
         standard deviations).
-    n_random : int, default=1024
+    n_random : int, default=128
         Random actions tried for people whom the ascents do not help; the same in every call.
     batch_size : int, default=4096
         People searched together; batches run on all cores.
@@ -52,7 +52,7 @@ class GreedySolver(BaseSolver):
     True
     """
 
-    def __init__(self, *, n_rounds=1, max_iter=40, trust=1.0, n_random=1024, batch_size=4096):
+    def __init__(self, *, n_rounds=1, max_iter=40, trust=1.0, n_random=128, batch_size=4096):
         self.n_rounds = n_rounds
         self.max_iter = max_iter
         self.trust = trust

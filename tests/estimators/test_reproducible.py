@@ -23,10 +23,19 @@ def numbers_of(classifier):
     )  # fmt: skip
 
 
-def fit(X, y, random_state=0, **params):
+def fit(X, y, **params):
+    return numbers_of(classifier(**params).fit(X, y))
+
+
+def classifier(**params):
     teacher = FullPrecisionClassifier((24, 12), max_epochs=4, target="granted")
-    small = {"max_epochs": 4, "target": "granted", "teacher": teacher, "random_state": random_state}
-    return numbers_of(CFQClassifier((24, 12), **{**small, **params}).fit(X, y))
+    small = {"max_epochs": 4, "target": "granted", "teacher": teacher, "random_state": 0}
+    return CFQClassifier((24, 12), **{**small, **params})
+
+
+def fit_and_score(X, y):
+    fitted = classifier().fit(X, y)
+    return numbers_of(fitted), repr(fitted.score(X, y))
 
 
 @pytest.fixture(scope="module")
@@ -106,11 +115,13 @@ def test_flushing_of_denormals_is_left_as_it_was(people):
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
 def test_every_joblib_backend_gives_the_same_model(people, expected, backend):
-    """Two fits at once; forked processes would wait for ever for threads that were not forked."""
-    found = joblib.Parallel(n_jobs=2, backend=backend, timeout=120)(
-        joblib.delayed(fit)(*people) for _ in range(2)
-    )
-    assert found == [expected, expected]
+    """Two fits at once; a forked one must not wait for threads that only its parent has."""
+    torch.set_num_threads(2)
+    torch.ones(1_000_000).sum()  # the parent's threads exist from here on
+    fits = [joblib.delayed(fit_and_score)(*people) for _ in range(2)]
+    (a, score_a), (b, score_b) = joblib.Parallel(n_jobs=2, backend=backend, timeout=120)(fits)
+    assert a == b == expected
+    assert score_a == score_b == fit_and_score(*people)[1]
 
 
 @pytest.mark.parametrize(
