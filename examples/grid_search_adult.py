@@ -13,8 +13,8 @@ Both ways in are shown:
 - in ``Pipeline([ColumnTransformer, CFQClassifier])`` it takes what the user's own steps encoded.
 
 With ``memory=`` the teacher of a fold, and its recourse, are computed once for all budgets. Look at
-the columns beside the validity drop too: with the source paper's objective advice is kept at every
-budget, but by a lenient model, whose recourse gap is large.
+the columns beside the validity drop too: a model can keep advice by being lenient, and then the
+recourse gap is large.
 
 The data files come from the folder that ``SKCFQ_DATA`` names, else from the publisher. Run it by
 hand, since all rows take minutes: ``python grid_search_adult.py --rows 5000`` is quicker.
@@ -58,7 +58,7 @@ def make_searches(actions, memory, max_epochs):
     }  # fmt: skip
     grid = {
         "n_jobs": 2, "cv": 3, "scoring": recourse_scoring(), "error_score": "raise",
-        "refit": select_best(max_validity_drop=0.03),
+        "refit": select_best(max_validity_drop=0.05),
     }  # fmt: skip
     raw = CFQClassifier(preprocessor=make_encoder(), **shared)
     pipeline = Pipeline(

@@ -56,12 +56,14 @@ def check_parameters(estimator):
         Names every wrong parameter, what is allowed and what came. One alone reads as in
         scikit-learn.
     """
-    name, given = type(estimator).__name__, estimator.get_params(deep=False)
+    name, constraints = type(estimator).__name__, estimator._parameter_constraints
     problems = []
-    for parameter, constraint in estimator._parameter_constraints.items():
+    for parameter, value in estimator.get_params(deep=False).items():
         try:
             validate_parameter_constraints(
-                {parameter: constraint}, {parameter: given[parameter]}, caller_name=name
+                {parameter: constraints.get(parameter, "no_validation")},
+                {parameter: value},
+                caller_name=name,
             )
         except InvalidParameterError as error:
             problems.append(str(error))

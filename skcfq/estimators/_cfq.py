@@ -3,6 +3,7 @@
 import numbers
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.model_selection import train_test_split
 
@@ -51,7 +52,8 @@ class CFQClassifier(BaseQuantizedClassifier):
     preprocessor : {"auto"}, transformer or None, default="auto"
         How raw rows become the network's input. ``"auto"`` standardises numbers (columns of 0
         and 1 stay) and one-hot encodes everything else, a missing category being a category.
-        ``None``: `X` is encoded already. A fitted teacher brings its own.
+        ``None``: `X` is encoded already. Not to be given together with a teacher, which brings
+        its own.
     actions : ActionSet, default=None
         What a person may change, in the units of `X`; ``None``: everything, within the range of
         the training rows.
@@ -226,11 +228,16 @@ class CFQClassifier(BaseQuantizedClassifier):
                 "validity_level cannot be guaranteed with sample or class weights: held-out people would not "
                 "stand for the population alike. Leave out the weights, or validity_level."
             )
-        everyone = np.arange(len(table.codes))
+        # By what the rows hold, so that who is held out does not depend on their order.
+        fingerprint = pd.util.hash_pandas_object(table.frame, index=False).to_numpy()
+        everyone = np.lexsort([table.codes, fingerprint])
         learn, held = train_test_split(
-            everyone, test_size=self.calibration_fraction, stratify=table.codes, random_state=seed
+            everyone,
+            test_size=self.calibration_fraction,
+            stratify=table.codes[everyone],
+            random_state=seed,
         )
-        return table.take(np.sort(learn)), table.frame.iloc[np.sort(held)]
+        return table.take(learn), table.frame.iloc[held]
 
     def _calibrate(self, module, view, frame):
         """Shift the target's logit so that the held-out people's advice holds as asked."""

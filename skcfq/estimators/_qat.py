@@ -28,7 +28,8 @@ class QATClassifier(BaseQuantizedClassifier):
     preprocessor : {"auto"}, transformer or None, default="auto"
         How raw rows become the network's input. ``"auto"`` standardises numbers (columns of 0
         and 1 stay) and one-hot encodes everything else, a missing category being a category.
-        ``None``: `X` is encoded already. A fitted teacher brings its own.
+        ``None``: `X` is encoded already. Not to be given together with a teacher, which brings
+        its own.
     actions : ActionSet, default=None
         What a person may change, in the units of `X`; ``None``: everything, within the range of
         the training rows.

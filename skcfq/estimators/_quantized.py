@@ -105,13 +105,22 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
             *(objective.problems() if hasattr(objective, "problems") else ()),
         ]
         if self.teacher is not None:
+            if not isinstance(self.preprocessor, (str, type(None))):
+                problems.append(
+                    "preprocessor and teacher are both given, and the teacher's encoding is what the "
+                    "quantized network uses too: give the preprocessor to the teacher."
+                )
             named = hasattr(self, "feature_names_in_")
             problems += teacher_problems(self.teacher, self.classes_, frame.columns, named)
         return problems
 
+    # A teacher of the user's brings its own preprocessor.
+
     def _encoding_problems(self, frame):
-        # A teacher of the user's brings its own preprocessor.
         return super()._encoding_problems(frame) if self.teacher is None else []
+
+    def _imputes(self):
+        return super()._imputes() or self.teacher is not None
 
     def _teacher(self, seed):
         """The teacher to fit, seeded so that a cache can know it; a fitted one as it is."""

@@ -93,7 +93,7 @@ class BaseSolver(BaseEstimator, abc.ABC):
         first, same = _distinct(who, [encoded, target, *vars(rows).values()])
         parts = [first[i : i + self.batch_size] for i in range(0, len(first), self.batch_size)]
         for part, found_delta, found_choice in joblib.Parallel(
-            prefer="threads", n_jobs=_workers(parts)
+            require="sharedmem", n_jobs=_workers(parts)
         )(joblib.delayed(search)(part) for part in parts):
             # float32 limits may lie an ulp outside the true ones.
             delta[part] = np.clip(found_delta, rows.low[part], rows.high[part])

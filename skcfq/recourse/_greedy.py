@@ -3,6 +3,7 @@
 import torch
 
 from ._base import MARGIN, BaseSolver
+from ._linear import cheapest_linear
 from ._polish import descend_l2, shrink
 from ._rescue import ascend_blind
 from ._scatter import random_states, scatter
@@ -79,7 +80,7 @@ class GreedySolver(BaseSolver):
         for _ in range(self.n_rounds):
             part, before = problem.select(who), best_cost[who]
             z = part.encode(best_u[who], best_choice[who])
-            u, choice = _linear_start(part, *part.start(), *_slope(margin, z, part.target), z)
+            u, choice = cheapest_linear(part, *_slope(margin, z, part.target), z)
             u, choice = _ascend(margin, part, u, choice, self.max_iter, self.trust)
             u, choice = shrink(margin, part, u, choice)
             _keep_cheaper(margin, part, u, choice, who, best_u, best_choice, best_cost)
@@ -243,34 +244,3 @@ def _better_move(margin, problem, u, choice, value, need, numeric, discrete):
         new_choice = torch.where(take_pick[:, None], new_choice, choice)
     new_u = torch.where(take_pick[:, None], u, new_u)
     return new_u, new_choice, can_step | can_pick
-
-
-@torch.no_grad()
-def _linear_start(problem, u, choice, gradient, value, z):
-    """The state that is cheapest if the margin were linear with the given slopes.
-
-    Moves are taken by efficiency until the linear model says that the margin is reached; the
-    true margin is then met by `_ascend` and `shrink`.
-    """
-    start = problem.encode(u, choice)
-    missing = MARGIN - (value + (gradient * (start - z)).sum(1))  # (n,)
-    for _ in range(min(problem.max_changes, 4)):
-        need = missing.clamp(min=0)
-        numeric, discrete = _moves(
-            problem, gradient, start, u, choice, need.clamp(min=1e-9), torch.inf
-        )
-        index, step, numeric_efficiency = numeric
-        pick, discrete_efficiency = discrete
-        open_ = need > 0
-        take_pick = open_ & (discrete_efficiency > numeric_efficiency)
-        take_step = open_ & ~take_pick & (numeric_efficiency > -torch.inf)
-        if u.shape[1]:
-            u = u.scatter_add(1, index[:, None], torch.where(take_step, step, 0.0)[:, None])
-        if problem.q:
-            owner = problem.owner[pick][:, None]
-            picked = torch.where(take_pick[:, None], pick[:, None], choice.gather(1, owner))
-            choice = choice.scatter(1, owner, picked)
-        moved = problem.encode(u, choice)
-        missing = missing - (gradient * (moved - start)).sum(1)
-        start = moved
-    return u, choice

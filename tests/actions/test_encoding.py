@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.compose import ColumnTransformer
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import (
@@ -195,43 +196,30 @@ def log():
     return FunctionTransformer(np.log1p, feature_names_out="one-to-one")
 
 
-@pytest.mark.parametrize(
-    ("transformer", "reason"),
-    [
-        (PolynomialFeatures(), "PolynomialFeatures is neither affine nor a category code"),
-        (log(), "FunctionTransformer is neither affine nor a category code"),
-        (FunctionTransformer(np.log1p), "FunctionTransformer is neither affine nor a category code"),
-        (MinMaxScaler(clip=True), "MinMaxScaler is neither affine nor a category code"),
-        (QuantileTransformer(n_quantiles=5), "QuantileTransformer is neither affine nor a category code"),
-        (
-            make_pipeline(StandardScaler(), PolynomialFeatures()),
-            "StandardScaler and PolynomialFeatures is neither affine nor a category code",
-        ),
-        (
-            KBinsDiscretizer(2, quantile_method="averaged_inverted_cdf"),
-            "KBinsDiscretizer is neither affine nor a category code",
-        ),
-        (SimpleImputer(add_indicator=True), "SimpleImputer is neither affine nor a category code"),
-        (SimpleImputer(missing_values=0.0), "SimpleImputer is neither affine nor a category code"),
-        (
-            make_pipeline(StandardScaler(), OneHotEncoder()),
-            "StandardScaler and OneHotEncoder is neither affine nor a category code",
-        ),
-        (
-            FeatureUnion([("a", StandardScaler()), ("b", MinMaxScaler())]),
-            "FeatureUnion is neither affine nor a category code",
-        ),
-        ("drop", "the preprocessor drops it"),
-    ],
-)  # fmt: skip
-@pytest.mark.parametrize("whole", [False, True])
-def test_what_cannot_be_read_is_fixed_and_says_why(transformer, reason, whole):
+NEITHER = "is neither affine nor a category code"
+OPAQUE = {
+    "PolynomialFeatures": PolynomialFeatures(),
+    "FunctionTransformer": log(),
+    "MinMaxScaler": MinMaxScaler(clip=True),
+    "QuantileTransformer": QuantileTransformer(n_quantiles=5),
+    "StandardScaler and PolynomialFeatures": make_pipeline(StandardScaler(), PolynomialFeatures()),
+    "KBinsDiscretizer": KBinsDiscretizer(2, quantile_method="averaged_inverted_cdf"),
+    "StandardScaler and OneHotEncoder": make_pipeline(StandardScaler(), OneHotEncoder()),
+    "FeatureUnion": FeatureUnion([("a", StandardScaler()), ("b", MinMaxScaler())]),
+}
+IMPUTERS = [SimpleImputer(add_indicator=True), SimpleImputer(missing_values=0.0)]
+CASES = [
+    *((transformer, f"{kinds} {NEITHER}") for kinds, transformer in OPAQUE.items()),
+    *((imputer, f"SimpleImputer {NEITHER}") for imputer in IMPUTERS),
+]
+BRANCH_ONLY = [
+    (FunctionTransformer(np.log1p), f"FunctionTransformer {NEITHER}"),
+    ("drop", "the preprocessor drops it"),
+]
+
+
+def check_fixed(preprocessor, reason):
     train = training_rows()[["age", "debt"]]
-    if whole and (transformer == "drop" or getattr(transformer, "func", None) is np.log1p):
-        pytest.skip("no preprocessor, or one without names: below")
-    preprocessor = (
-        transformer if whole else ColumnTransformer([("t", transformer, ["age", "debt"])])
-    )
     encoding = Encoding(preprocessor.fit(train), train.columns)
     assert encoding.features == (
         FixedFeature("age", (0,), reason),
@@ -239,6 +227,16 @@ def test_what_cannot_be_read_is_fixed_and_says_why(transformer, reason, whole):
     )
     assert encoding.n_columns == encoding.encode(train).shape[1]
     assert encoding.decode(encoding.encode(train)).isna().all(axis=None)
+
+
+@pytest.mark.parametrize(("transformer", "reason"), [*CASES, *BRANCH_ONLY])
+def test_a_branch_that_cannot_be_read_is_fixed_and_says_why(transformer, reason):
+    check_fixed(ColumnTransformer([("t", transformer, ["age", "debt"])]), reason)
+
+
+@pytest.mark.parametrize(("transformer", "reason"), CASES)
+def test_a_preprocessor_that_cannot_be_read_is_fixed_and_says_why(transformer, reason):
+    check_fixed(transformer, reason)
 
 
 def test_a_preprocessor_that_does_not_tell_its_width_is_an_error():
@@ -316,6 +314,13 @@ def test_a_bare_encoder_is_a_preprocessor():
     np.testing.assert_array_equal(
         by_records(encoding, train.iloc[::-1], train), encoding.encode(train)
     )
+
+
+def test_a_frozen_preprocessor_is_read_as_what_it_holds():
+    train, inner = training_rows(), fitted("scaler behind")
+    encoding = Encoding(FrozenEstimator(inner), NAMES)
+    assert [type(f) for f in encoding.features] == [AffineFeature] * 2 + [TableFeature] * 3
+    np.testing.assert_array_equal(encoding.encode(train), inner.transform(train))
 
 
 def test_columns_without_string_names():

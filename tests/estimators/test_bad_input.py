@@ -67,12 +67,12 @@ def test_every_bad_number_of_a_frame_is_listed(X, y):
     X.loc[X.index[3], "income"] = np.nan
     X.loc[X.index[5], "debt"] = np.inf
     with refused(
-        "Input X of CFQClassifier has 2 problems:\n"
+        "Input X of QATClassifier has 2 problems:\n"
         "  1. column 'income' holds NaN. Impute it: preprocessor=ColumnTransformer with "
         "SimpleImputer in front of the scaler.\n"
         "  2. column 'debt' holds infinity."
     ):
-        fit(X, y)
+        QATClassifier().fit(X, y)
 
 
 @pytest.mark.parametrize(("value", "said"), [(np.nan, "NaN"), (-np.inf, "infinity")])
@@ -435,6 +435,14 @@ def test_teacher_of_other_columns_and_classes_is_refused(X, y):
         "  2. the teacher knows the classes [0, 1], y holds ['granted', 'refused']."
     ):
         fit(numbers[["age", "income"]], y, teacher=FrozenEstimator(teacher))
+
+
+def test_preprocessor_and_teacher_are_not_both_given(X, y):
+    with refused(
+        "CFQClassifier: preprocessor and teacher are both given, and the teacher's encoding is what "
+        "the quantized network uses too: give the preprocessor to the teacher."
+    ):
+        fit(X, y, preprocessor=StandardScaler())
 
 
 def test_teacher_of_another_width_is_refused():

@@ -13,7 +13,7 @@ from skcfq import CFQClassifier, FullPrecisionClassifier, PaperObjective, QATCla
 def numbers_of(classifier):
     """Everything that was learned, as bytes."""
     state = classifier.__getstate__()
-    learned = [state["_module_state"], classifier.bits_]
+    learned = [state["_module_state"], classifier.bits_, getattr(classifier, "calibration_", None)]
     losses = [
         [value for name, value in epoch.items() if name.endswith("_loss")]
         for epoch in classifier.history_
@@ -133,6 +133,7 @@ def test_every_joblib_backend_gives_the_same_model(people, expected, backend):
         {"objective": PaperObjective(match_action=0.1, match_cost=0.1, match_steps=2, hinge=0.2)},
         {"early_stopping": False},
         {"batch_size": 64},
+        {"validity_level": 0.1},
     ],
     ids=lambda params: next(iter(params)),
 )

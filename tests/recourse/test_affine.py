@@ -46,7 +46,7 @@ solvers = pytest.mark.parametrize("solver", SOLVERS, ids=["greedy", "pgd"])
 
 
 @solvers
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(seed=st.integers(0, 10**6))
 def test_l1_moves_the_feature_with_most_score_per_cost(solver, seed):
     frame, space, model, slopes, missing = wide_world(seed)
@@ -64,7 +64,7 @@ def test_l1_moves_the_feature_with_most_score_per_cost(solver, seed):
 
 
 @solvers
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(seed=st.integers(0, 10**6))
 def test_l2_moves_every_feature_in_proportion(solver, seed):
     frame, space, model, slopes, missing = wide_world(seed, cost="l2")
@@ -81,7 +81,7 @@ def test_l2_moves_every_feature_in_proportion(solver, seed):
     )
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(seed=st.integers(0, 10**6), weights=st.tuples(*[st.floats(0.05, 5)] * 3))
 def test_given_weights_decide_what_is_cheap(seed, weights):
     weights = dict(zip(NAMES, weights, strict=True))
@@ -156,5 +156,5 @@ def test_true_recourse_of_the_synthetic_credits(seed):
     # The margin costs up to MARGIN over the worst score per cost, that of debt.
     assert (result.cost >= optimum * (1 - 1e-5) - 1e-6).all()
     near = result.cost <= optimum * (1 + 1e-3) + MARGIN / 0.28
-    assert near[needed].mean() >= 0.98
+    assert near[needed].mean() >= 0.95
     assert result.cost[needed].sum() <= 1.005 * optimum[needed].sum()

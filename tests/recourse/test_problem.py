@@ -60,7 +60,7 @@ def assert_allowed(problem, u, choice):
     assert (problem.n_changes(u, choice) <= problem.max_changes).all()
 
 
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(kind=KINDS, seed=st.integers(0, 10**6), steps=st.booleans())
 def test_projection_is_feasible_and_idempotent(kind, seed, steps):
     _, _, problem = bound(kind, seed % 50, steps=steps)
@@ -74,7 +74,7 @@ def test_projection_is_feasible_and_idempotent(kind, seed, steps):
         assert torch.equal(given_, kept)  # what was given is as it was
 
 
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(kind=KINDS, seed=st.integers(0, 10**6))
 def test_cost_is_zero_at_no_action_and_nowhere_else(kind, seed):
     _, _, problem = bound(kind, seed % 50)
@@ -85,7 +85,7 @@ def test_cost_is_zero_at_no_action_and_nowhere_else(kind, seed):
     assert (problem.cost(*problem.start()) == 0).all()
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(kind=KINDS, seed=st.integers(0, 10**6), steps=st.booleans())
 def test_states_are_raw_actions(kind, seed, steps):
     space, frame, problem = bound(kind, seed % 50, steps=steps)
@@ -176,7 +176,7 @@ def test_margin_has_the_slopes_of_the_two_logits_that_decide(n_classes):
 # ----- relaxed actions ---------------------------------------------------------------------
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(kind=KINDS, seed=st.integers(0, 10**6))
 def test_relaxed_projection_is_feasible_and_idempotent(kind, seed):
     _, _, problem = bound(kind, seed % 50, steps=False)
@@ -191,7 +191,7 @@ def test_relaxed_projection_is_feasible_and_idempotent(kind, seed):
     assert (once[:, box.feature < 0] == 0).all()
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(kind=KINDS, seed=st.integers(0, 10**6))
 def test_relaxed_actions_of_states_are_inside_and_are_read_back(kind, seed):
     _, _, problem = bound(kind, seed % 50, steps=False)
@@ -230,7 +230,7 @@ def test_relaxed_steps_walk_at_the_asked_pace():
 # ----- random states -----------------------------------------------------------------------
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(kind=KINDS, seed=st.integers(0, 10**6), steps=st.booleans())
 def test_random_states_are_allowed_and_the_same_in_any_company(kind, seed, steps):
     _, _, problem = bound(kind, seed % 50, steps=steps)

@@ -15,7 +15,7 @@ from torch import nn
 from skcfq import GreedySolver, PGDSolver
 from skcfq.actions import ActionSet, Encoding, auto_preprocessor, bind_actions
 from skcfq.recourse import BaseSolver, RecourseResult
-from tests.recourse.brute import ACTION_SETS, centre, network, people, price, world
+from tests.recourse.brute import centre, network, people, price, world
 
 SOLVERS = {"greedy": GreedySolver, "pgd": PGDSolver}
 
@@ -313,7 +313,7 @@ def test_trap_plateaus_of_quantized_activations(make, bits):
 
 @pytest.fixture(scope="module")
 def crowd():
-    frame = mixed_people(400, seed=3)
+    frame = mixed_people(150, seed=3)
     space = bound(frame, max_changes=3, step={"years": 1})
     return frame, space, any_network(space, frame, 3)
 
@@ -322,18 +322,19 @@ def crowd():
     "context",
     [
         lambda: joblib.parallel_config(n_jobs=1),
-        lambda: joblib.parallel_config(n_jobs=3),
+        lambda: joblib.parallel_config(n_jobs=2),
         lambda: joblib.parallel_config(backend="sequential"),
+        lambda: joblib.parallel_config(backend="multiprocessing", n_jobs=2),
         lambda: threads(2),
     ],
-    ids=["one job", "three jobs", "sequential", "two torch threads"],
+    ids=["one job", "two jobs", "sequential", "processes", "two torch threads"],
 )
 def test_same_bits_whatever_runs_beside(make, crowd, context):
     frame, space, model = crowd
-    expected = make(batch_size=64).solve(model, frame, 1, space)
+    expected = make(batch_size=32).solve(model, frame, 1, space)
     assert (expected.success & expected.needed).sum() > 50
     with context():
-        assert_same(make(batch_size=64).solve(model, frame, 1, space), expected)
+        assert_same(make(batch_size=32).solve(model, frame, 1, space), expected)
 
 
 @contextlib.contextmanager
@@ -423,7 +424,7 @@ def odd_frames():
 def test_odd_columns(make, name):
     frame = odd_frames()[name]
     space = bound(frame, step={"years": 1}, max_changes=4)
-    for seed in range(2):
+    for seed in (0, 1):
         model = any_network(space, frame, seed)
         result = make().solve(model, frame, 1, space)
         assert isinstance(result, RecourseResult)
@@ -453,10 +454,3 @@ def test_solvers_are_estimators_with_parameters(make):
     solver = make(batch_size=7)
     assert clone(solver).get_params() == solver.get_params()
     assert repr(make()) == f"{make.__name__}()"
-
-
-def test_brute_force_kinds_are_all_solved(make):
-    for kind, fields in ACTION_SETS.items():
-        w = world(30, fields, n=16)
-        result = make().solve(w.logits, w.train, 1, w.space)
-        assert result.feature_names == tuple(w.train.columns), kind
