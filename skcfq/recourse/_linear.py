@@ -6,7 +6,7 @@ from ._base import MARGIN
 
 
 @torch.no_grad()
-def cheapest_linear(problem, gradient, value, z, n_prices=6):
+def cheapest_linear(problem, gradient, value, z, n_prices=12):
     """States that are cheapest, or nearly so, if the margin were linear with given slopes.
 
     With at most `max_changes` changes this is a small knapsack. At a price ``p`` of cost in
@@ -24,7 +24,7 @@ def cheapest_linear(problem, gradient, value, z, n_prices=6):
         Margin at `z`.
     z : tensor of shape (n, d)
         Where the slopes were taken.
-    n_prices : int, default=6
+    n_prices : int, default=12
 
     Returns
     -------
