@@ -203,8 +203,11 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
                 f"X of {type(self).__name__}: {' '.join(problems + unknown)}"
             ) from error
         if not np.isfinite(encoded).all():
+            missing = frame.columns[frame.isna().any()].tolist()
+            origin = f", from the columns {missing}" if missing else ""
             raise ValueError(
-                f"X of {type(self).__name__} holds NaN or infinity after the preprocessor: add a SimpleImputer to it."
+                f"X of {type(self).__name__} holds NaN or infinity after the preprocessor{origin}: "
+                "add a SimpleImputer to it."
             )
         return encoded
 
@@ -314,6 +317,7 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         RecourseResult
         """
         frame = self._checked(X)
+        self._encode(frame)  # what cannot be encoded is a clear error
         view = self.network_view_()
         return view.solve(self._solver(), frame, self.target_, self.actions_)
 

@@ -83,16 +83,33 @@ def test_arrays_with_nan_or_infinity_are_refused(value, said):
         fit(X, [0, 1] * 10)
 
 
-@pytest.mark.parametrize(("value", "said"), [(np.nan, "NaN"), (np.inf, "infinity")])
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (np.nan, r"NaN or infinity after the preprocessor, from the columns \['savings'\]: add a "),
+        (np.inf, r"column 'savings' holds infinity\."),
+    ],
+    ids=["NaN", "infinity"],
+)
 def test_bad_numbers_are_refused_at_predict(fitted, X, value, said):
     X["savings"] = X["savings"].astype(float)
     X.loc[X.index[0], "savings"] = value
     for method in (fitted.predict, fitted.predict_proba, fitted.recourse):
-        with pytest.raises(ValueError, match=rf"column 'savings' holds {said}\."):
+        with pytest.raises(ValueError, match=said):
             method(X)
 
 
-def test_unknown_category_names_column_value_and_known_values(fitted, X):
+def test_missing_number_is_refused_at_predict_without_a_teacher_of_the_users(X, y):
+    classifier = FullPrecisionClassifier((4,), max_epochs=1).fit(X, y)
+    X["savings"] = X["savings"].astype(float)
+    X.loc[X.index[0], "savings"] = np.nan
+    with pytest.raises(ValueError, match=r"column 'savings' holds NaN\. Impute it"):
+        classifier.predict(X)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "recourse", "score"])
+def test_unknown_category_names_column_value_and_known_values(fitted, X, y, method):
+    given = (X, y) if method == "score" else (X,)
     X.loc[X.index[0], "housing"] = "castle"
     X.loc[X.index[1], "employment"] = "king"
     with refused(
@@ -101,7 +118,7 @@ def test_unknown_category_names_column_value_and_known_values(fitted, X):
         "'self-employed', 'temporary', 'unemployed'. Correct the values, or give a preprocessor "
         "whose OneHotEncoder has handle_unknown='infrequent_if_exist'."
     ):
-        fitted.predict(X)
+        getattr(fitted, method)(*given)
 
 
 def test_missing_category_is_unknown_if_fit_saw_none(fitted, X):
@@ -213,8 +230,8 @@ def test_missing_numbers_after_the_preprocessor_are_refused(X, y):
         ]
     )
     with refused(
-        "X of FullPrecisionClassifier holds NaN or infinity after the preprocessor: add a "
-        "SimpleImputer to it."
+        "X of FullPrecisionClassifier holds NaN or infinity after the preprocessor, from the "
+        "columns ['income']: add a SimpleImputer to it."
     ):
         fit(X, y, teacher=None, preprocessor=preprocessor)
 
@@ -300,12 +317,12 @@ def test_labels_of_another_kind_are_refused_by_score(fitted, X):
 def test_all_wrong_parameters_are_listed(X, y):
     with refused(
         "CFQClassifier has 3 problems:\n"
-        "  1. The 'max_epochs' parameter of CFQClassifier must be an int in the range [1, inf). Got "
-        "0 instead.\n"
+        "  1. The 'eta' parameter of CFQClassifier must be a float in the range [0.0, inf). Got -2 "
+        "instead.\n"
         "  2. The 'lr' parameter of CFQClassifier must be a float in the range (0.0, inf). Got -1 "
         "instead.\n"
-        "  3. The 'eta' parameter of CFQClassifier must be a float in the range [0.0, inf). Got -2 "
-        "instead."
+        "  3. The 'max_epochs' parameter of CFQClassifier must be an int in the range [1, inf). Got "
+        "0 instead."
     ):
         CFQClassifier(max_epochs=0, lr=-1, eta=-2).fit(X, y)
 
