@@ -15,6 +15,7 @@ from ..actions import ActionSet, bind_actions
 from ..estimators import (
     check_table,
     compare,
+    encode_rows,
     is_fitted,
     model_problems,
     network_view,
@@ -144,7 +145,7 @@ class RecourseAuditor(BaseEstimator):
         )
         self.reference_ = self._fitted(self.reference, X, y)
         self.deployed_ = self._fitted(self.deployed, X, y)
-        reference, deployed = self._views(frame.columns)
+        reference, deployed = self._views(frame)
         problems = []
         if set(reference.classes.tolist()) != set(deployed.classes.tolist()):
             problems.append(
@@ -167,8 +168,12 @@ class RecourseAuditor(BaseEstimator):
     def _fitted(model, X, y):
         return unwrap(model) if is_fitted(model) else clone(model).fit(X, y)
 
-    def _views(self, columns):
-        return network_view(self.reference_, columns), network_view(self.deployed_, columns)
+    def _views(self, frame):
+        """Both models as networks; rows that one of them cannot encode are a clear error."""
+        views = [network_view(model, frame.columns) for model in (self.reference_, self.deployed_)]
+        for view in views:
+            encode_rows("RecourseAuditor", view.encoding, frame)
+        return views
 
     def _solver(self):
         return GreedySolver() if self.solver is None else clone(self.solver)
@@ -176,7 +181,7 @@ class RecourseAuditor(BaseEstimator):
     def _comparison(self, X):
         check_is_fitted(self, "actions_")
         frame = check_table(self, X, reset=False, allow_missing=True)
-        reference, deployed = self._views(frame.columns)
+        reference, deployed = self._views(frame)
         result = compare(
             reference,
             deployed,

@@ -5,7 +5,7 @@ from ._checks import model_problems
 from ._compare import Comparison, compare
 from ._full_precision import FullPrecisionClassifier
 from ._qat import QATClassifier
-from ._table import check_table, read_labels
+from ._table import check_table, encode_rows, read_labels
 from ._views import NetworkView, is_fitted, network_view, unwrap
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "QATClassifier",
     "check_table",
     "compare",
+    "encode_rows",
     "is_fitted",
     "model_problems",
     "network_view",

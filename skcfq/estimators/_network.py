@@ -28,7 +28,7 @@ from ..recourse import BaseSolver, GreedySolver, one_thread
 from ..training import deployed, merge_rows, wrap_net
 from ._checks import network_problems
 from ._modules import module_state, restore_module
-from ._table import as_given, check_table, read_labels, text_in_numbers
+from ._table import as_given, check_table, encode_rows, read_labels
 from ._views import NetworkView
 
 
@@ -186,30 +186,7 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         return Encoding(fitted, frame.columns)
 
     def _encode(self, frame):
-        """Encoded rows in float64; unknown categories and missing values are clear errors."""
-        try:
-            encoded = self.encoding_.encode(frame)
-        except ValueError as error:
-            problems = text_in_numbers(self.encoding_, frame)
-            unknown = self.encoding_.unknown_categories(frame)
-            if unknown:
-                unknown[-1] += (
-                    " Correct the values, or give a preprocessor whose OneHotEncoder has "
-                    "handle_unknown='infrequent_if_exist'."
-                )
-            if not problems + unknown:
-                raise
-            raise ValueError(
-                f"X of {type(self).__name__}: {' '.join(problems + unknown)}"
-            ) from error
-        if not np.isfinite(encoded).all():
-            missing = frame.columns[frame.isna().any()].tolist()
-            origin = f", from the columns {missing}" if missing else ""
-            raise ValueError(
-                f"X of {type(self).__name__} holds NaN or infinity after the preprocessor{origin}: "
-                "add a SimpleImputer to it."
-            )
-        return encoded
+        return encode_rows(type(self).__name__, self.encoding_, frame)
 
     def _seed(self):
         """One integer for everything that is random in this fit."""

@@ -129,7 +129,49 @@ def as_given(frame, X):
     return frame.astype({name: dtypes[name] for name in words})
 
 
-def text_in_numbers(encoding, frame):
+def encode_rows(subject, encoding, frame):
+    """Encode raw rows, or say what keeps them from being encoded.
+
+    Parameters
+    ----------
+    subject : str
+        Whose rows these are, for the message.
+    encoding : Encoding
+    frame : DataFrame of shape (n_samples, n_features)
+
+    Returns
+    -------
+    ndarray of float64, shape (n_samples, n_columns)
+
+    Raises
+    ------
+    ValueError
+        Names columns, values and known values of unknown categories, text where numbers are
+        needed, and columns whose missing values no imputer fills.
+    """
+    try:
+        encoded = encoding.encode(frame)
+    except ValueError as error:
+        problems, unknown = _text_in_numbers(encoding, frame), encoding.unknown_categories(frame)
+        if unknown:
+            unknown[-1] += (
+                " Correct the values, or give a preprocessor whose OneHotEncoder has "
+                "handle_unknown='infrequent_if_exist'."
+            )
+        if not problems + unknown:
+            raise
+        raise ValueError(f"X of {subject}: {' '.join(problems + unknown)}") from error
+    if not np.isfinite(encoded).all():
+        missing = frame.columns[frame.isna().any()].tolist()
+        origin = f", from the columns {missing}" if missing else ""
+        raise ValueError(
+            f"X of {subject} holds NaN or infinity after the preprocessor{origin}: add a "
+            "SimpleImputer to it."
+        )
+    return encoded
+
+
+def _text_in_numbers(encoding, frame):
     """Sentences about text in columns that held numbers in fit, empty if there is none."""
     problems = []
     for feature in encoding.features:

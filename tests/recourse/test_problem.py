@@ -213,7 +213,7 @@ def test_relaxed_steps_walk_at_the_asked_pace():
     space = bind_actions(ActionSet(immutable=["c"]), encoding, frame)
     problem = problem_of(space, frame.head(1))
     box = RelaxedBox(problem)
-    weights = torch.tensor([1.0, 0.25, 9.0])
+    weights = torch.tensor([4.0, 1.0, 9.0])
     steps = relaxed_steps(
         lambda z: -(z * weights).sum(1), problem.x, box, torch.zeros(1, 3), 3, 0.2, normalise=True
     )

@@ -318,6 +318,7 @@ def crowd():
     return frame, space, any_network(space, frame, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "context",
     [
