@@ -2,6 +2,7 @@
 
 from ._base import BaseSolver
 from ._greedy import GreedySolver
+from ._layers import Layer, read_layers
 from ._pgd import PGDSolver
 from ._problem import Problem, target_margin
 from ._relaxed import RelaxedBox, relaxed_steps
@@ -11,11 +12,13 @@ from ._threads import one_thread
 __all__ = [
     "BaseSolver",
     "GreedySolver",
+    "Layer",
     "PGDSolver",
     "Problem",
     "RecourseResult",
     "RelaxedBox",
     "one_thread",
+    "read_layers",
     "relaxed_steps",
     "target_margin",
 ]
