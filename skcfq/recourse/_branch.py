@@ -130,35 +130,37 @@ class BranchAndBound:
         most, part = extent(number, choice)
         alive = (constant + most >= threshold[:, None]).all(dim=1)
         u, picks = torch.zeros_like(regions.low), torch.full_like(regions.stay, -1, dtype=torch.int64)
+        jumps = torch.zeros_like(part[:, 0])
         for row in range(versus.shape[1]):
             need = threshold - constant[:, row]
-            bound, made = self._bargain(regions, number[:, row], choice[:, row], need, budget)
+            bound, jump, *state = self._bargain(regions, number[:, row], choice[:, row], need, budget)
             tighter = (bound >= regions.bound)[:, None]
-            u = torch.where(tighter, made.number, u)
-            picks = torch.where(tighter, made.choice, picks)
+            jumps = torch.where(tighter, jump, jumps)
+            u, picks = torch.where(tighter, state[0], u), torch.where(tighter, state[1], picks)
             regions.bound = torch.maximum(regions.bound, bound)
         alive &= snap_inwards(regions, self.problem.unit) & (regions.bound < budget)
         for k, slots in enumerate(self.parts):
             alive &= regions.stay[:, k] | regions.open[:, slots].any(dim=1)
         alive &= regions.forced().sum(dim=1) <= self.problem.max_changes
-        # Where the bounds are exact, what each feature can add decides.
-        scores = self.relaxation.blame(hidden) + 1e-3 * part.abs().amax(dim=1)
+        # Where nothing of this is left, what each feature can add decides.
+        scores = self.relaxation.blame(hidden, versus) + jumps + 1e-6 * part.abs().amax(dim=1)
         rows = alive.nonzero().squeeze(1)
         states = self.problem.select(person[rows]).project(u[rows], picks[rows])
         return rows, scores[rows], (person[rows], *states)
 
     def _bargain(self, regions, number, choice, need, budget):
-        """Lower bounds of the cost; regions are tightened in place."""
+        """Lower bounds, what loosens them, and states near them; tightens regions in place."""
         problem, bounds = self.problem, []
         for square in {"l1": (False,), "l2": (True,), "mixed": (False, True)}[problem.norm]:
             dual = Dual(problem, regions, number, choice, need, square)
-            bound, price, made = dual.solve()
+            bound, price, made, jump = dual.solve()
             bounds.append(bound)
+        number = made.number if square else dual.without_surplus(price, made)
         if problem.norm == "mixed":
             bound = (1 - problem.mix) * bounds[0] + problem.mix * bounds[1]
         else:
             dual.tighten(price, made, budget)
-        return bound, made
+        return bound, jump, number, made.choice
 
     def _polish(self, bound, states):
         """Try to make actions of each person's most promising region valid and cheap."""
@@ -170,7 +172,7 @@ class BranchAndBound:
         rows = order[first]
         part = self.problem.select(person[rows])
         u, choice = ascend(self.margin, part, u[rows], choice[rows], max_iter=8, trust=0.2)
-        self.offer(person[rows], *shrink(self.margin, part, u, choice, n_iter=14))
+        self.offer(person[rows], *shrink(self.margin, part, u, choice, n_iter=20, tolerance=1e-7))
 
     def _free(self, regions):
         """Features that have more than one value left, bool of shape (N, m + q)."""

@@ -11,6 +11,7 @@ import dataclasses
 
 import torch
 
+from ._base import MARGIN
 from ._regions import Regions, choice_slices
 
 #: Bisections of the price, which starts between 1e-9 and 1e9 of its unit.
@@ -25,8 +26,10 @@ class Bargain:
     ----------
     total : tensor of shape (N,)
         Lower bound of the cost (of its square, for Euclidean costs).
+    gain : tensor of shape (N, m + q)
+        Margin that each feature's change adds.
     surplus : tensor of shape (N,)
-        Gain of the changes beyond what is needed.
+        Gain of all changes beyond what is needed.
     value : tensor of shape (N, m + q)
         ``cost - p * gain`` of the best change of each feature that is made, 0 for others.
     reserve : tensor of shape (N,)
@@ -38,6 +41,7 @@ class Bargain:
     """
 
     total: torch.Tensor
+    gain: torch.Tensor
     surplus: torch.Tensor
     value: torch.Tensor
     reserve: torch.Tensor
@@ -101,7 +105,7 @@ class Dual:
             number, choice = number * made[:, :m], torch.where(made[:, m:], choice, -1)
         total = price[:, 0] * self.need + value.sum(dim=1)
         surplus = gain.sum(dim=1) - self.need
-        return Bargain(total, surplus, value, reserve, number, choice)
+        return Bargain(total, gain, surplus, value, reserve, number, choice)
 
     def _numbers(self, price):
         """The best numeric changes at a price, what they are worth and gain: each (N, m)."""
@@ -125,9 +129,12 @@ class Dual:
         bound : tensor of shape (N,)
             Lower bound on the cost, very large where the value cannot be reached.
         price : tensor of shape (N,)
-            At which the changes reach the value, or nearly so.
+            At which the changes reach the value, if any do.
         bargain : Bargain
             At that price.
+        jump : tensor of shape (N, m + q)
+            Change of gain just below that price, of features that cannot change in part: what
+            keeps the bound from the cheapest action.
         """
         low, high = self.scale * 1e-9, self.scale * 1e9
         least = self.at(torch.zeros_like(low)).total  # what is forced
@@ -140,7 +147,28 @@ class Dual:
             low = torch.where(enough, low, middle)
         bargain = self.at(high)
         least = torch.maximum(least, bargain.total)
-        return (least.sqrt() if self.square else least), high, bargain
+        jump = (bargain.gain - self.at(low).gain).abs()
+        m = self.number.shape[1]
+        jump[:, :m] *= self.limited & ~self.forced[:, :m]
+        return (least.clamp(min=0).sqrt() if self.square else least), high, bargain, jump
+
+    def without_surplus(self, price, bargain, spare=1e-3 * MARGIN):
+        """Numeric changes that reach the value and no more, (N, m).
+
+        The change that is just worth its cost is made in part: with summed costs, that is the
+        cheapest action if the margin is linear and nothing has steps.
+        """
+        number, slope = bargain.number, self.number
+        if not number.shape[1]:
+            return number
+        off = (price[:, None] * slope.abs() - 1).abs()
+        off = off.masked_fill((number == self.anchor) | (slope == 0), torch.inf)
+        nearest, at = off.min(dim=1, keepdim=True)
+        rate = slope.gather(1, at)
+        back = ((bargain.surplus - spare).clamp(min=0)[:, None] / rate).nan_to_num(0.0, 0.0, 0.0)
+        room = (number - self.anchor).gather(1, at)
+        back = torch.where(torch.isfinite(nearest) & (back.abs() <= room.abs()), back, 0.0)
+        return number.scatter_add(1, at, -back)
 
     def tighten(self, price, bargain, budget):
         """Cut off what cannot be part of an action within the budget, in place.

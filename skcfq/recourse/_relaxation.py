@@ -211,21 +211,26 @@ class Relaxation:
             choice = choice - (rows @ self.present[person].mT)[:, :, self.owner]
         return constant, number, choice
 
-    def blame(self, hidden):
-        """How much the distances between lines may loosen bounds of the logits, by feature.
+    def blame(self, hidden, rows):
+        """How much the distances between lines loosen bounds of the logits, by feature.
 
         Parameters
         ----------
         hidden : list of Hidden
+        rows : tensor of shape (N, r, C)
+            Functions of the logits, as for `above`.
 
         Returns
         -------
         tensor of shape (N, m + q), or 0.0 without hidden layers
         """
-        total, rows = 0.0, torch.ones_like(self.biases[-1])
-        for weight, layer in zip(self.weights[:0:-1], reversed(hidden), strict=True):
-            rows = rows @ weight.abs()
-            total = total + torch.einsum("h,nhf->nf", rows, layer.looseness)
+        total = 0.0
+        for j in range(len(hidden), 0, -1):
+            rows = rows @ self.weights[j]
+            lines = hidden[j - 1].lines
+            total = total + torch.einsum("nrh,nhf->nf", rows.abs(), hidden[j - 1].looseness)
+            up, down = rows.clamp(min=0), rows.clamp(max=0)
+            rows = up * lines.high_slope[:, None] + down * lines.low_slope[:, None]
         return total
 
 
