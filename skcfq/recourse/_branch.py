@@ -129,11 +129,16 @@ class BranchAndBound:
         constant, number, choice = self.relaxation.above(person, hidden, last, versus)
         most, part = extent(number, choice)
         alive = (constant + most >= threshold[:, None]).all(dim=1)
-        u, picks = torch.zeros_like(regions.low), torch.full_like(regions.stay, -1, dtype=torch.int64)
+        u, picks = (
+            torch.zeros_like(regions.low),
+            torch.full_like(regions.stay, -1, dtype=torch.int64),
+        )
         jumps = torch.zeros_like(part[:, 0])
         for row in range(versus.shape[1]):
             need = threshold - constant[:, row]
-            bound, jump, *state = self._bargain(regions, number[:, row], choice[:, row], need, budget)
+            bound, jump, *state = self._bargain(
+                regions, number[:, row], choice[:, row], need, budget
+            )
             tighter = (bound >= regions.bound)[:, None]
             jumps = torch.where(tighter, jump, jumps)
             u, picks = torch.where(tighter, state[0], u), torch.where(tighter, state[1], picks)

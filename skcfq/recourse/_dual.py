@@ -77,7 +77,9 @@ class Dual:
         self.anchor = regions.anchor()
         cost = problem.price[regions.person]
         self.cost = (cost * cost if square else cost).masked_fill(~regions.open, torch.inf)
-        size = torch.cat([number.abs(), choice.abs(), torch.ones_like(need)[:, None] * 1e-12], dim=1)
+        size = torch.cat(
+            [number.abs(), choice.abs(), torch.ones_like(need)[:, None] * 1e-12], dim=1
+        )
         self.scale = 1.0 / size.amax(dim=1)
 
     def at(self, price):
@@ -193,7 +195,9 @@ class Dual:
         must = spare - bargain.reserve[:, None] < 0
         price = price[:, None]
         low, high = self._worthwhile(price * self.number, spare[:, :m])
-        regions.low.copy_(torch.maximum(regions.low, torch.where(must[:, :m], low, low.clamp(max=0))))
+        regions.low.copy_(
+            torch.maximum(regions.low, torch.where(must[:, :m], low, low.clamp(max=0)))
+        )
         regions.high.copy_(
             torch.minimum(regions.high, torch.where(must[:, :m], high, high.clamp(min=0)))
         )

@@ -165,5 +165,7 @@ def summed_budget(problem, budget):
 
 def choice_slices(problem):
     """Where the choices of each discrete feature lie among all M."""
-    ends = torch.bincount(problem.owner, minlength=problem.q).cumsum(0).tolist() if problem.q else []
+    ends = (
+        torch.bincount(problem.owner, minlength=problem.q).cumsum(0).tolist() if problem.q else []
+    )
     return [slice(start, stop) for start, stop in zip([0, *ends], ends, strict=False)]
