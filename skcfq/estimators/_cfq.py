@@ -36,6 +36,9 @@ class CFQClassifier(BaseQuantizedClassifier):
         Width of the hidden activations, by learned clips; ``None``: float activations.
     per_channel : bool, default=True
         One learned step per output of a layer; otherwise one per layer.
+    prune_fraction : float, default=0.0
+        Share of the weights, the smallest of the network that is quantized, that are 0 and stay 0 through
+        all training. They still count for `bit_budget`.
     objective : FaithfulObjective, PaperObjective or object with ``prepare``, default=None
         What is trained for; ``None`` is ``FaithfulObjective(eta=eta)``.
     eta : float, default=1.0
@@ -162,6 +165,7 @@ class CFQClassifier(BaseQuantizedClassifier):
         bits=(2, 3, 4, 8),
         activation_bits=None,
         per_channel=True,
+        prune_fraction=0.0,
         objective=None,
         eta=1.0,
         validity_level=None,
@@ -192,6 +196,7 @@ class CFQClassifier(BaseQuantizedClassifier):
             bits=bits,
             activation_bits=activation_bits,
             per_channel=per_channel,
+            prune_fraction=prune_fraction,
             search_fraction=search_fraction,
             preprocessor=preprocessor,
             actions=actions,

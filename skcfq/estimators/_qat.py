@@ -23,6 +23,9 @@ class QATClassifier(BaseQuantizedClassifier):
         Width of the hidden activations, by learned clips; ``None``: float activations.
     per_channel : bool, default=True
         One learned step per output of a layer; otherwise one per layer.
+    prune_fraction : float, default=0.0
+        Share of the weights, the smallest of the network that is quantized, that are 0 and stay 0 through
+        all training. They still count for `bit_budget`.
     search_fraction : float, default=0.3
         Share of the epochs during which widths are searched.
     preprocessor : {"auto"}, transformer or None, default="auto"

@@ -35,6 +35,7 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         "bits": ["array-like", numbers.Real, StrOptions({"ternary"})],
         "activation_bits": [Interval(numbers.Integral, 2, 8, closed="both"), None],
         "per_channel": ["boolean"],
+        "prune_fraction": [Interval(numbers.Real, 0, 1, closed="left")],
         "search_fraction": [Interval(numbers.Real, 0, 1, closed="neither")],
         "teacher": [InstanceWith(["fit", "predict"]), None],
         "memory": [str, InstanceWith(["cache"]), None],
@@ -48,6 +49,7 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         bits=(2, 3, 4, 8),
         activation_bits=None,
         per_channel=True,
+        prune_fraction=0.0,
         search_fraction=0.3,
         preprocessor="auto",
         actions=None,
@@ -73,6 +75,7 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         self.bits = bits
         self.activation_bits = activation_bits
         self.per_channel = per_channel
+        self.prune_fraction = prune_fraction
         self.search_fraction = search_fraction
         self.preprocessor = preprocessor
         self.actions = actions
@@ -240,7 +243,7 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         clips = None if self.activation_bits is None else calibrate_clips(source, x)
         return build_quantized(
             linear_layers(source), widths, per_channel=self.per_channel,
-            activation_bits=self.activation_bits, clips=clips,
+            activation_bits=self.activation_bits, clips=clips, prune_fraction=self.prune_fraction,
         )  # fmt: skip
 
     def _hold_back(self, table, seed):

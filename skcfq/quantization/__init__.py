@@ -21,6 +21,7 @@ from ._policy import (
     gumbel_noise,
     quant_layers,
 )
+from ._pruning import magnitude_masks
 from ._quant_linear import QuantLinear
 from ._quant_mlp import QuantMLP, build_quantized
 from ._quant_relu import QuantReLU
@@ -46,6 +47,7 @@ __all__ = [
     "linear_layers",
     "lsq_grad_scale",
     "lsq_quantize",
+    "magnitude_masks",
     "mlp",
     "mse_step",
     "pact_quantize",
