@@ -4,6 +4,7 @@ from ._cfq import CFQClassifier
 from ._checks import model_problems
 from ._compare import Comparison, compare
 from ._full_precision import FullPrecisionClassifier
+from ._ptq import PTQClassifier
 from ._qat import QATClassifier
 from ._table import check_table, encode_rows, read_labels
 from ._views import NetworkView, is_fitted, network_view, unwrap
@@ -13,6 +14,7 @@ __all__ = [
     "Comparison",
     "FullPrecisionClassifier",
     "NetworkView",
+    "PTQClassifier",
     "QATClassifier",
     "check_table",
     "compare",

@@ -11,10 +11,10 @@ from .._utils._sklearn import InstanceWith, Interval
 from ..quantization import quant_layers
 from ..recourse import target_margin
 from ..training import FaithfulObjective, conformal_offset, deployed
-from ._quantized import BaseQuantizedClassifier
+from ._trained import BaseTrainedClassifier
 
 
-class CFQClassifier(BaseQuantizedClassifier):
+class CFQClassifier(BaseTrainedClassifier):
     """Quantized classifier trained so that the recourse of its full-precision teacher survives.
 
     ``fit`` trains a teacher, solves its recourse on the training rows once, and trains the
@@ -50,8 +50,15 @@ class CFQClassifier(BaseQuantizedClassifier):
         here, or a fitted one that was trained on other rows. ``None``: no shift.
     calibration_fraction : float, default=0.2
         Share of the rows held out for it, from teacher and quantized network alike.
+    allocation : RecourseSensitivity, FisherSensitivity or object with ``values``, default=None
+        How the widths of the layers are chosen: ``None`` learns them in training, an object tells the
+        worth of each from the teacher's network beforehand. The budget is spent by an exact knapsack
+        either way.
+    pin : dict of int to width, default=None
+        Layers whose width is settled, e.g. ``{0: 8, -1: 8}`` for the first and the last. They
+        count for `bit_budget`.
     search_fraction : float, default=0.3
-        Share of the epochs during which widths are searched.
+        Share of the epochs during which widths are searched, if they are learned.
     preprocessor : {"auto"}, transformer or None, default="auto"
         How raw rows become the network's input. ``"auto"`` standardises numbers (columns of 0
         and 1 stay) and one-hot encodes everything else, a missing category being a category.
@@ -150,7 +157,7 @@ class CFQClassifier(BaseQuantizedClassifier):
     """
 
     _parameter_constraints = {
-        **BaseQuantizedClassifier._parameter_constraints,
+        **BaseTrainedClassifier._parameter_constraints,
         "objective": [InstanceWith(["prepare"]), None],
         "eta": [Interval(numbers.Real, 0, None, closed="left")],
         "validity_level": [Interval(numbers.Real, 0, 1, closed="neither"), None],
@@ -170,6 +177,8 @@ class CFQClassifier(BaseQuantizedClassifier):
         eta=1.0,
         validity_level=None,
         calibration_fraction=0.2,
+        allocation=None,
+        pin=None,
         search_fraction=0.3,
         preprocessor="auto",
         actions=None,
@@ -197,6 +206,8 @@ class CFQClassifier(BaseQuantizedClassifier):
             activation_bits=activation_bits,
             per_channel=per_channel,
             prune_fraction=prune_fraction,
+            allocation=allocation,
+            pin=pin,
             search_fraction=search_fraction,
             preprocessor=preprocessor,
             actions=actions,

@@ -1,10 +1,10 @@
 """Plain quantization-aware training, the baseline."""
 
 from ..training import TaskObjective
-from ._quantized import BaseQuantizedClassifier
+from ._trained import BaseTrainedClassifier
 
 
-class QATClassifier(BaseQuantizedClassifier):
+class QATClassifier(BaseTrainedClassifier):
     """Quantized classifier trained on labels alone: the baselines of the paper.
 
     The same code as :class:`CFQClassifier` without a recourse loss. With one width in `bits` it
@@ -26,8 +26,15 @@ class QATClassifier(BaseQuantizedClassifier):
     prune_fraction : float, default=0.0
         Share of the weights, the smallest of the network that is quantized, that are 0 and stay 0 through
         all training. They still count for `bit_budget`.
+    allocation : RecourseSensitivity, FisherSensitivity or object with ``values``, default=None
+        How the widths of the layers are chosen: ``None`` learns them in training, an object tells the
+        worth of each from the teacher's network beforehand. The budget is spent by an exact knapsack
+        either way.
+    pin : dict of int to width, default=None
+        Layers whose width is settled, e.g. ``{0: 8, -1: 8}`` for the first and the last. They
+        count for `bit_budget`.
     search_fraction : float, default=0.3
-        Share of the epochs during which widths are searched.
+        Share of the epochs during which widths are searched, if they are learned.
     preprocessor : {"auto"}, transformer or None, default="auto"
         How raw rows become the network's input. ``"auto"`` standardises numbers (columns of 0
         and 1 stay) and one-hot encodes everything else, a missing category being a category.

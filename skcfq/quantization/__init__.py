@@ -2,7 +2,7 @@
 
 from ._allocation import allocate_bits
 from ._bits import TERNARY_BITS, activation_levels, canonical_bits, levels
-from ._calibration import calibrate_clips, mse_step
+from ._calibration import calibrate_clips, mse_clip, mse_step
 from ._float import linear_layers, mlp
 from ._functional import (
     dequantize,
@@ -25,6 +25,7 @@ from ._pruning import magnitude_masks
 from ._quant_linear import QuantLinear
 from ._quant_mlp import QuantMLP, build_quantized
 from ._quant_relu import QuantReLU
+from ._reconstruction import reconstruct
 
 __all__ = [
     "TERNARY_BITS",
@@ -49,9 +50,11 @@ __all__ = [
     "lsq_quantize",
     "magnitude_masks",
     "mlp",
+    "mse_clip",
     "mse_step",
     "pact_quantize",
     "quant_layers",
     "quantize_codes",
+    "reconstruct",
     "round_ste",
 ]

@@ -35,7 +35,7 @@ def lesson():
     space = bind_actions(actions, Encoding(None, frame.columns), frame)
     advice = GreedySolver().solve(network, frame, 1, space)
     x = torch.tensor(frame.to_numpy(), dtype=torch.float32)
-    return Lesson(x, network, 1, frame, space, advice)
+    return Lesson(x, network, 1, frame, space, advice, torch.ones(len(x)))
 
 
 def step_of(network, lesson, prepared, y=(0, 1, 0, 1, 0), weight=None):

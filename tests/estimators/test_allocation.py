@@ -1,0 +1,84 @@
+"""Widths by sensitivity and pinned layers in training."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+
+from skcfq import (
+    CFQClassifier,
+    FisherSensitivity,
+    PTQClassifier,
+    QATClassifier,
+    RecourseSensitivity,
+)
+
+
+def small(classifier, teacher, credit, **params):
+    settings = {"actions": credit.actions, "target": "granted", "random_state": 0}
+    model = classifier(
+        (16, 8), teacher=FrozenEstimator(teacher), max_epochs=3, **{**settings, **params}
+    )
+    return model.fit(credit.data, credit.target)
+
+
+@pytest.mark.parametrize("classifier", [CFQClassifier, QATClassifier])
+@pytest.mark.parametrize("allocation", [FisherSensitivity(), RecourseSensitivity()])
+def test_widths_are_those_of_post_training_quantization(credit, teacher, classifier, allocation):
+    model = small(classifier, teacher, credit, allocation=allocation, bit_budget=3.3)
+    expected = PTQClassifier(
+        teacher=FrozenEstimator(teacher), allocation=allocation, bit_budget=3.3,
+        actions=credit.actions, target="granted",
+    ).fit(credit.data, credit.target)  # fmt: skip
+    assert model.bits_ == expected.bits_
+    assert model.average_bits_ <= 3.3
+    assert len(model.history_) == 3
+
+
+@pytest.mark.parametrize("allocation", [None, FisherSensitivity()])
+def test_pinned_layers_keep_their_width_through_training(credit, teacher, allocation):
+    model = small(
+        CFQClassifier, teacher, credit, allocation=allocation, pin={0: 3, -1: 8}, bit_budget=4
+    )
+    assert (model.bits_[0], model.bits_[-1]) == (3, 8)
+    assert model.average_bits_ <= 4
+
+
+def test_pins_that_break_the_budget_fail_before_training(credit, teacher):
+    with pytest.raises(ValueError, match="the pinned layers, with 2 bits elsewhere, take"):
+        small(QATClassifier, teacher, credit, pin={0: 8}, bit_budget=3)
+    with pytest.raises(ValueError, match="pin: there is no layer 3; the network has 3"):
+        small(QATClassifier, teacher, credit, pin={3: 8})
+
+
+def test_sensitivities_need_the_teachers_layers(credit):
+    model = QATClassifier(
+        (4,), teacher=LogisticRegression(max_iter=5000), allocation=FisherSensitivity()
+    )
+    X = credit.data.select_dtypes("number")
+    with pytest.raises(
+        ValueError,
+        match=r"allocation=FisherSensitivity\(\) asks how sensitive the teacher's layers are, but the "
+        r"teacher has no ReLU layers of the sizes",
+    ):
+        model.fit(X, credit.target)
+
+
+def test_one_width_asks_nobody(credit, teacher):
+    class NeverAsked:
+        needs_recourse = True
+
+        def values(self, module, network, lesson):
+            raise AssertionError("asked")
+
+    model = small(QATClassifier, teacher, credit, bits=4, allocation=NeverAsked())
+    assert set(model.bits_) == {4}
+
+
+def test_parameters_survive_clone_and_are_searched(credit, teacher):
+    model = CFQClassifier(allocation=RecourseSensitivity(), pin={-1: 8})
+    params = clone(model).get_params()
+    assert isinstance(params["allocation"], RecourseSensitivity)
+    assert params["pin"] == {-1: 8}
+    assert np.isfinite(small(CFQClassifier, teacher, credit, pin={-1: 8}).average_bits_)
