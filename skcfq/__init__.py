@@ -28,6 +28,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         ],
         "recourse": ["GreedySolver", "PGDSolver", "RecourseResult"],
         "training": [
+            "DistilObjective",
             "FaithfulObjective",
             "FisherSensitivity",
             "OutputObjective",

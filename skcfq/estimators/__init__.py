@@ -4,6 +4,7 @@ from ._cfq import CFQClassifier
 from ._checks import model_problems
 from ._compare import Comparison, compare
 from ._full_precision import FullPrecisionClassifier
+from ._paper import paper_methods
 from ._ptq import PTQClassifier
 from ._qat import QATClassifier
 from ._table import check_table, encode_rows, read_labels
@@ -22,6 +23,7 @@ __all__ = [
     "is_fitted",
     "model_problems",
     "network_view",
+    "paper_methods",
     "read_labels",
     "unwrap",
 ]

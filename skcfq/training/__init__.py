@@ -10,6 +10,7 @@ from ._allocate import (
 from ._batches import Batch, BatchDataset, TensorBatches
 from ._calibration import Calibration, conformal_offset
 from ._deploy import deployed
+from ._distil import DistilObjective
 from ._faithful import FaithfulObjective
 from ._net import EpochHook, TrainingPlan, train, wrap_net
 from ._objectives import Lesson, PaperObjective, Prepared, TaskObjective
@@ -21,6 +22,7 @@ __all__ = [
     "Batch",
     "BatchDataset",
     "Calibration",
+    "DistilObjective",
     "EpochHook",
     "FaithfulObjective",
     "FisherSensitivity",
