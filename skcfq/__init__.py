@@ -25,6 +25,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "FullPrecisionClassifier",
             "PTQClassifier",
             "QATClassifier",
+            "ValidityCalibrator",
         ],
         "recourse": ["GreedySolver", "PGDSolver", "RecourseResult"],
         "training": [

@@ -8,6 +8,7 @@ from ._paper import paper_methods
 from ._ptq import PTQClassifier
 from ._qat import QATClassifier
 from ._table import check_table, encode_rows, read_labels
+from ._validity import ValidityCalibrator
 from ._views import NetworkView, is_fitted, network_view, unwrap
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "NetworkView",
     "PTQClassifier",
     "QATClassifier",
+    "ValidityCalibrator",
     "check_table",
     "compare",
     "encode_rows",

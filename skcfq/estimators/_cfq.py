@@ -3,14 +3,12 @@
 import numbers
 
 import numpy as np
-import pandas as pd
 import torch
-from sklearn.model_selection import train_test_split
 
 from .._utils._sklearn import InstanceWith, Interval
 from ..quantization import quant_layers
 from ..recourse import target_margin
-from ..training import FaithfulObjective, conformal_offset, deployed
+from ..training import FaithfulObjective, conformal_offset, deployed, held_out_split
 from ._trained import BaseTrainedClassifier
 
 
@@ -244,15 +242,7 @@ class CFQClassifier(BaseTrainedClassifier):
                 "validity_level cannot be guaranteed with sample or class weights: held-out people would not "
                 "stand for the population alike. Leave out the weights, or validity_level."
             )
-        # By what the rows hold, so that who is held out does not depend on their order.
-        fingerprint = pd.util.hash_pandas_object(table.frame, index=False).to_numpy()
-        everyone = np.lexsort([table.codes, fingerprint])
-        learn, held = train_test_split(
-            everyone,
-            test_size=self.calibration_fraction,
-            stratify=table.codes[everyone],
-            random_state=seed,
-        )
+        learn, held = held_out_split(table.frame, table.codes, self.calibration_fraction, seed)
         return table.take(learn), table.frame.iloc[held]
 
     def _calibrate(self, module, view, frame):

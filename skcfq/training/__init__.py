@@ -15,7 +15,7 @@ from ._faithful import FaithfulObjective
 from ._net import EpochHook, TrainingPlan, train, wrap_net
 from ._objectives import Lesson, PaperObjective, Prepared, TaskObjective
 from ._post_training import OutputObjective, WeightObjective
-from ._rows import merge_rows, validation_split
+from ._rows import held_out_split, merge_rows, validation_split
 from ._terms import Step, short_action
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "conformal_offset",
     "deployed",
     "fisher_diagonal",
+    "held_out_split",
     "merge_rows",
     "short_action",
     "train",

@@ -14,6 +14,7 @@ from skcfq import (
     PTQClassifier,
     QATClassifier,
     RecourseAuditor,
+    ValidityCalibrator,
 )
 
 SMALL = {"hidden_layer_sizes": (16,), "max_epochs": 20, "lr": 2e-2, "random_state": 0}
@@ -24,6 +25,13 @@ ESTIMATORS = [
     CFQClassifier(),
     PTQClassifier(teacher=TEACHER),
     PTQClassifier(teacher=TEACHER, objective=OutputObjective(), activation_bits=8),
+    ValidityCalibrator(
+        LogisticRegression(),
+        LogisticRegression(C=100),
+        validity_level=0.5,
+        calibration_fraction=0.6,
+        random_state=0,
+    ),
     RecourseAuditor(LogisticRegression(), LogisticRegression(C=0.1)),
 ]
 
