@@ -85,7 +85,9 @@ def held_out_split(frame, codes, fraction, random_state):
     alone = np.bincount(codes)[codes[everyone]] < 2
     rest = everyone[~alone]
     if len(rest) < 2:
-        raise ValueError(f"n_samples={len(frame)}: too few rows to learn from some and hold out others.")
+        raise ValueError(
+            f"n_samples={len(frame)}: too few rows to learn from some and hold out others."
+        )
     learn, held = train_test_split(
         rest, test_size=fraction, stratify=codes[rest], random_state=random_state
     )
