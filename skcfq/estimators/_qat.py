@@ -33,6 +33,10 @@ class QATClassifier(BaseTrainedClassifier):
     pin : dict of int to width, default=None
         Layers whose width is settled, e.g. ``{0: 8, -1: 8}`` for the first and the last. They
         count for `bit_budget`.
+    start : OutputObjective or object with ``calibrate``, default=None
+        Where training starts: ``None`` rounds the teacher's weights, ``OutputObjective()`` takes what
+        post-training quantization makes of them. It needs widths that are settled before: an
+        `allocation`, or one width in `bits`. A small `lr` keeps what it gives.
     search_fraction : float, default=0.3
         Share of the epochs during which widths are searched, if they are learned.
     preprocessor : {"auto"}, transformer or None, default="auto"

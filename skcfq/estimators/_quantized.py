@@ -53,6 +53,10 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         """What tells the worth of widths: an object with ``values``; None learns them."""
         return self.allocation
 
+    def _start(self):
+        """What calibrates the network before training: an object with ``calibrate``, or None."""
+        return None
+
     @property
     def _n_layers(self):
         """Number of layers, None if only the teacher knows."""
@@ -166,7 +170,7 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         seed = self._seed()
         table, held_back = self._hold_back(table, seed)
         searching = len(widths) > 1
-        asking = [objective, *([allocation] if allocation is not None and searching else ())]
+        asking = [objective, self._start(), allocation if searching else None]
         teacher, space, advice = task.step(
             "teacher",
             lambda: learn_teacher(
@@ -174,7 +178,7 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
                 self._teacher(seed),
                 table,
                 named=hasattr(self, "feature_names_in_"),
-                want_recourse=any(each.needs_recourse for each in asking),
+                want_recourse=any(each is not None and each.needs_recourse for each in asking),
                 solver=self._solver(),
             ),
         )
@@ -186,7 +190,7 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         lesson = Lesson(
             batch.x, view.logits, self._target_index, table.merged, space, advice, batch.weight
         )
-        module = self._start(network, lesson, widths, budget)
+        module = self._rounded(network, lesson, widths, budget)
         if allocation is not None and searching:
             allocate_by_value(module, allocation.values(module, network, lesson), budget)
         history = self._quantize(module, network, lesson, batch.y, budget, seed, task)
@@ -198,7 +202,7 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         task.done()
         return self
 
-    def _start(self, network, lesson, widths, budget):
+    def _rounded(self, network, lesson, widths, budget):
         """The quantized network before training or calibration, pinned layers fixed."""
         clips = None
         if self.activation_bits is not None:

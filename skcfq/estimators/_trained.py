@@ -4,9 +4,10 @@ import numbers
 
 import torch
 
-from .._utils._sklearn import Interval
+from .._utils._sklearn import InstanceWith, Interval
 from ..quantization import linear_layers, mlp, quant_layers
 from ..training import Batch, allocate_by_preference, train
+from ._checks import read_widths
 from ._quantized import BaseQuantizedClassifier
 from ._training import TRAINING_CONSTRAINTS, hold_out, training_plan, training_problems
 
@@ -17,6 +18,7 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
     _parameter_constraints = {
         **BaseQuantizedClassifier._parameter_constraints,
         **TRAINING_CONSTRAINTS,
+        "start": [InstanceWith(["calibrate"]), None],
         "search_fraction": [Interval(numbers.Real, 0, 1, closed="neither")],
     }
 
@@ -31,6 +33,7 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
         prune_fraction=0.0,
         allocation=None,
         pin=None,
+        start=None,
         search_fraction=0.3,
         preprocessor="auto",
         actions=None,
@@ -59,6 +62,7 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
         self.prune_fraction = prune_fraction
         self.allocation = allocation
         self.pin = pin
+        self.start = start
         self.search_fraction = search_fraction
         self.preprocessor = preprocessor
         self.actions = actions
@@ -80,7 +84,19 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
         self.verbose = verbose
 
     def _problems(self, frame):
-        return [*super()._problems(frame), *training_problems(self)]
+        problems = [*super()._problems(frame), *training_problems(self)]
+        if self.start is not None:
+            if hasattr(self.start, "problems"):
+                problems += self.start.problems()
+            if self.allocation is None and len(read_widths(self.bits, self.bit_budget)[0]) > 1:
+                problems.append(
+                    f"start={self.start!r} needs widths that are settled before training: give "
+                    "allocation, or one width in bits."
+                )
+        return problems
+
+    def _start(self):
+        return self.start
 
     @property
     def _n_layers(self):
@@ -95,16 +111,18 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
         sizes = [n_columns, *self.hidden_layer_sizes, len(self.classes_)]
         if twin is not None and [each.out_features for each in linear_layers(twin)] == sizes[1:]:
             return twin
-        if self.allocation is not None:
-            raise ValueError(
-                f"allocation={self.allocation!r} asks how sensitive the teacher's layers are, but the "
-                f"teacher has no ReLU layers of the sizes {sizes}: give its hidden_layer_sizes, "
-                "or allocation=None, which learns the widths."
-            )
+        for name in ("allocation", "start"):
+            if getattr(self, name) is not None:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} goes by the teacher's layers, but the teacher has "
+                    f"no ReLU layers of the sizes {sizes}: give its hidden_layer_sizes, or {name}=None."
+                )
         return mlp(sizes, torch.Generator().manual_seed(seed))
 
     def _quantize(self, module, network, lesson, codes, budget, seed, task):
         """Train; returns the history."""
+        if self.start is not None:
+            self.start.calibrate(module, network, lesson)
         prepared = self._objective().prepare(lesson)
         batch = Batch(lesson.x, codes, lesson.weight, prepared.points, prepared.extra)
         train_rows, valid_rows = hold_out(self, codes.numpy(), seed)

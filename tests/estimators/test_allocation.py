@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from skcfq import (
     CFQClassifier,
     FisherSensitivity,
+    OutputObjective,
     PTQClassifier,
     QATClassifier,
     RecourseSensitivity,
@@ -59,8 +60,8 @@ def test_sensitivities_need_the_teachers_layers(credit):
     X = credit.data.select_dtypes("number")
     with pytest.raises(
         ValueError,
-        match=r"allocation=FisherSensitivity\(\) asks how sensitive the teacher's layers are, but the "
-        r"teacher has no ReLU layers of the sizes",
+        match=r"allocation=FisherSensitivity\(\) goes by the teacher's layers, but the teacher has no "
+        r"ReLU layers of the sizes",
     ):
         model.fit(X, credit.target)
 
@@ -82,3 +83,33 @@ def test_parameters_survive_clone_and_are_searched(credit, teacher):
     assert isinstance(params["allocation"], RecourseSensitivity)
     assert params["pin"] == {-1: 8}
     assert np.isfinite(small(CFQClassifier, teacher, credit, pin={-1: 8}).average_bits_)
+
+
+@pytest.mark.parametrize("classifier", [CFQClassifier, QATClassifier])
+def test_training_starts_from_post_training_quantization(credit, teacher, classifier):
+    """At a learning rate of next to nothing it stays there; a plain start stays elsewhere."""
+    settings = {"bits": 3, "activation_bits": 4, "bit_budget": 3}
+    expected = PTQClassifier(
+        teacher=FrozenEstimator(teacher), objective=OutputObjective(), actions=credit.actions,
+        target="granted", **settings,
+    ).fit(credit.data, credit.target)  # fmt: skip
+    frozen = {"lr": 1e-12, "weight_decay": 0.0, **settings}
+    started = small(classifier, teacher, credit, start=OutputObjective(), **frozen)
+    plain = small(classifier, teacher, credit, **frozen)
+    scores = expected.decision_function(credit.data)
+    np.testing.assert_allclose(started.decision_function(credit.data), scores, atol=1e-4)
+    assert np.abs(plain.decision_function(credit.data) - scores).max() > 0.01
+
+
+def test_a_start_needs_settled_widths_and_the_teachers_layers(credit, teacher):
+    with pytest.raises(
+        ValueError,
+        match=r"^QATClassifier: start=OutputObjective\(\) needs widths that are settled before training: "
+        r"give allocation, or one width in bits\.$",
+    ):
+        small(QATClassifier, teacher, credit, start=OutputObjective())
+    with pytest.raises(ValueError, match="recourse=-1: a number >= 0 is needed"):
+        small(QATClassifier, teacher, credit, start=OutputObjective(recourse=-1), bits=4)
+    model = QATClassifier((5,), teacher=FrozenEstimator(teacher), start=OutputObjective(), bits=4)
+    with pytest.raises(ValueError, match=r"start=OutputObjective\(\) goes by the teacher's layers"):
+        model.fit(credit.data, credit.target)
