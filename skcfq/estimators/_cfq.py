@@ -28,6 +28,9 @@ class CFQClassifier(BaseTrainedClassifier):
         Widths of the hidden ReLU layers; ``()`` is logistic regression.
     bit_budget : float, default=4.0
         Largest average number of bits per weight. A hard limit.
+    byte_budget : int, default=None
+        Largest number of bytes of the packed network: codes, steps and biases, see
+        :func:`~skcfq.quantization.packed_bytes`. A hard limit, beside `bit_budget`.
     bits : sequence of {1.58, 2, 3, ..., 8} or one of them, default=(2, 3, 4, 8)
         Candidate widths; 1.58 is ternary. A single one is uniform quantization.
     activation_bits : {2, ..., 8} or None, default=None
@@ -124,6 +127,8 @@ class CFQClassifier(BaseTrainedClassifier):
         Width of each layer's weights.
     average_bits_ : float
         Average over all weights, at most `bit_budget`.
+    packed_bytes_ : int
+        Bytes of the packed network, at most `byte_budget`.
     calibration_ : Calibration
         Offset, rows counted, level, bound and attained validity drop; with `validity_level`.
     history_ : list of dict
@@ -171,6 +176,7 @@ class CFQClassifier(BaseTrainedClassifier):
         hidden_layer_sizes=(128, 64),
         *,
         bit_budget=4.0,
+        byte_budget=None,
         bits=(2, 3, 4, 8),
         activation_bits=None,
         per_channel=True,
@@ -205,6 +211,7 @@ class CFQClassifier(BaseTrainedClassifier):
         super().__init__(
             hidden_layer_sizes,
             bit_budget=bit_budget,
+            byte_budget=byte_budget,
             bits=bits,
             activation_bits=activation_bits,
             per_channel=per_channel,

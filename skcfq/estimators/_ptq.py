@@ -23,6 +23,9 @@ class PTQClassifier(BaseQuantizedClassifier):
         Widths of the hidden ReLU layers of the teacher that is trained if `teacher` is ``None``.
     bit_budget : float, default=4.0
         Largest average number of bits per weight. A hard limit.
+    byte_budget : int, default=None
+        Largest number of bytes of the packed network: codes, steps and biases, see
+        :func:`~skcfq.quantization.packed_bytes`. A hard limit, beside `bit_budget`.
     bits : sequence of {1.58, 2, 3, ..., 8} or one of them, default=(2, 3, 4, 8)
         Candidate widths; 1.58 is ternary. A single one is uniform quantization.
     activation_bits : {2, ..., 8} or None, default=None
@@ -80,6 +83,8 @@ class PTQClassifier(BaseQuantizedClassifier):
         Width of each layer's weights.
     average_bits_ : float
         Average over all weights, at most `bit_budget`.
+    packed_bytes_ : int
+        Bytes of the packed network, at most `byte_budget`.
     history_ : list
         Empty: nothing is trained after the teacher.
     actions_ : ActionSpace
@@ -124,6 +129,7 @@ class PTQClassifier(BaseQuantizedClassifier):
         hidden_layer_sizes=(128, 64),
         *,
         bit_budget=4.0,
+        byte_budget=None,
         bits=(2, 3, 4, 8),
         activation_bits=None,
         per_channel=True,
@@ -142,6 +148,7 @@ class PTQClassifier(BaseQuantizedClassifier):
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.bit_budget = bit_budget
+        self.byte_budget = byte_budget
         self.bits = bits
         self.activation_bits = activation_bits
         self.per_channel = per_channel

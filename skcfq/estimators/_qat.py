@@ -17,6 +17,9 @@ class QATClassifier(BaseTrainedClassifier):
         Widths of the hidden ReLU layers; ``()`` is logistic regression.
     bit_budget : float, default=4.0
         Largest average number of bits per weight. A hard limit.
+    byte_budget : int, default=None
+        Largest number of bytes of the packed network: codes, steps and biases, see
+        :func:`~skcfq.quantization.packed_bytes`. A hard limit, beside `bit_budget`.
     bits : sequence of {1.58, 2, 3, ..., 8} or one of them, default=(2, 3, 4, 8)
         Candidate widths; 1.58 is ternary. A single one is uniform quantization.
     activation_bits : {2, ..., 8} or None, default=None
@@ -102,6 +105,8 @@ class QATClassifier(BaseTrainedClassifier):
         Width of each layer's weights.
     average_bits_ : float
         Average over all weights, at most `bit_budget`.
+    packed_bytes_ : int
+        Bytes of the packed network, at most `byte_budget`.
     history_ : list of dict
         Losses and seconds of each epoch.
     actions_ : ActionSpace

@@ -10,8 +10,10 @@ from .._utils._sklearn import InstanceWith, Interval, StrOptions, with_callbacks
 from ..quantization import (
     average_bits,
     build_quantized,
+    byte_budget_bits,
     calibrate_clips,
     linear_layers,
+    packed_bytes,
     quant_layers,
 )
 from ..recourse import one_thread
@@ -33,6 +35,7 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
     _parameter_constraints = {
         **BaseNetworkClassifier._parameter_constraints,
         "bit_budget": [Interval(numbers.Real, 0, None, closed="neither")],
+        "byte_budget": [Interval(numbers.Integral, 1, None, closed="left"), None],
         "bits": ["array-like", numbers.Real, StrOptions({"ternary"})],
         "activation_bits": [Interval(numbers.Integral, 2, 8, closed="both"), None],
         "per_channel": ["boolean"],
@@ -190,7 +193,8 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         lesson = Lesson(
             batch.x, view.logits, self._target_index, table.merged, space, advice, batch.weight
         )
-        module = self._rounded(network, lesson, widths, budget)
+        module, budget = self._rounded(network, lesson, widths, budget)
+        task.budget = budget
         if allocation is not None and searching:
             allocate_by_value(module, allocation.values(module, network, lesson), budget)
         history = self._quantize(module, network, lesson, batch.y, budget, seed, task)
@@ -199,11 +203,12 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         self._set_module(module, history)
         self.bits_ = tuple(layer.bits for layer in quant_layers(module))
         self.average_bits_ = average_bits(module)
+        self.packed_bytes_ = packed_bytes(module)
         task.done()
         return self
 
     def _rounded(self, network, lesson, widths, budget):
-        """The quantized network before training or calibration, pinned layers fixed."""
+        """The network before training or calibration, pinned layers fixed, and the bit budget."""
         clips = None
         if self.activation_bits is not None:
             clips = calibrate_clips(network, lesson.x)
@@ -215,10 +220,11 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         raise_problems(type(self).__name__, pin_problems(self.pin, widths, len(layers)))
         for position, width in (self.pin or {}).items():
             layers[position].fix_bits(width)
-        if self.pin:
-            # A budget that the pinned layers break is an error now, not when widths are chosen.
-            allocate_by_preference(copy.deepcopy(module), budget)
-        return module
+        if self.byte_budget is not None:
+            budget = min(budget, byte_budget_bits(module, self.byte_budget))
+        # A budget that pinned layers break is an error now, not when widths are chosen.
+        allocate_by_preference(copy.deepcopy(module), budget)
+        return module, budget
 
     def _hold_back(self, table, seed):
         """Training rows, and rows that neither teacher nor student sees; None if not asked for."""

@@ -27,6 +27,7 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
         hidden_layer_sizes=(128, 64),
         *,
         bit_budget=4.0,
+        byte_budget=None,
         bits=(2, 3, 4, 8),
         activation_bits=None,
         per_channel=True,
@@ -56,6 +57,7 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.bit_budget = bit_budget
+        self.byte_budget = byte_budget
         self.bits = bits
         self.activation_bits = activation_bits
         self.per_channel = per_channel

@@ -2,6 +2,7 @@
 
 from ._allocation import allocate_bits
 from ._bits import TERNARY_BITS, activation_levels, canonical_bits, levels
+from ._bytes import byte_budget_bits, packed_bytes
 from ._calibration import calibrate_clips, mse_clip, mse_step
 from ._float import linear_layers, mlp
 from ._functional import (
@@ -39,6 +40,7 @@ __all__ = [
     "bit_cost",
     "bit_preferences",
     "build_quantized",
+    "byte_budget_bits",
     "calibrate_clips",
     "canonical_bits",
     "dequantize",
@@ -52,6 +54,7 @@ __all__ = [
     "mlp",
     "mse_clip",
     "mse_step",
+    "packed_bytes",
     "pact_quantize",
     "quant_layers",
     "quantize_codes",

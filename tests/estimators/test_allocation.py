@@ -14,6 +14,7 @@ from skcfq import (
     QATClassifier,
     RecourseSensitivity,
 )
+from skcfq.quantization import packed_bytes
 
 
 def small(classifier, teacher, credit, **params):
@@ -113,3 +114,26 @@ def test_a_start_needs_settled_widths_and_the_teachers_layers(credit, teacher):
     model = QATClassifier((5,), teacher=FrozenEstimator(teacher), start=OutputObjective(), bits=4)
     with pytest.raises(ValueError, match=r"start=OutputObjective\(\) goes by the teacher's layers"):
         model.fit(credit.data, credit.target)
+
+
+@pytest.mark.parametrize("classifier", [CFQClassifier, QATClassifier, PTQClassifier])
+@pytest.mark.parametrize("byte_budget", [330, 420, 10_000])
+def test_byte_budget_is_kept_beside_the_bit_budget(credit, teacher, classifier, byte_budget):
+    params = {} if classifier is PTQClassifier else {"max_epochs": 2}
+    model = classifier(
+        (16, 8), teacher=FrozenEstimator(teacher), actions=credit.actions, target="granted",
+        byte_budget=byte_budget, bit_budget=6, random_state=0, **params,
+    ).fit(credit.data, credit.target)  # fmt: skip
+    assert model.packed_bytes_ == packed_bytes(model.net_.module_) <= byte_budget
+    assert model.average_bits_ <= 6
+    if byte_budget < 10_000:
+        assert model.packed_bytes_ > 0.85 * byte_budget
+    else:
+        assert model.average_bits_ > 5
+
+
+def test_a_byte_budget_that_cannot_be_kept(credit, teacher):
+    with pytest.raises(ValueError, match="byte_budget=100: with the narrowest widths"):
+        small(QATClassifier, teacher, credit, byte_budget=100)
+    with pytest.raises(ValueError, match="byte_budget=500: with the narrowest widths"):
+        small(QATClassifier, teacher, credit, byte_budget=500, bits=8, bit_budget=8)
