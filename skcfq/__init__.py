@@ -19,7 +19,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     ],
     submod_attrs={
         "actions": ["ActionSet", "rising_transitions"],
-        "audit": ["RecourseAuditor"],
+        "audit": ["RecourseAuditor", "margin_certificate"],
         "estimators": ["CFQClassifier", "FullPrecisionClassifier", "QATClassifier"],
         "recourse": ["GreedySolver", "PGDSolver", "RecourseResult"],
         "training": ["FaithfulObjective", "PaperObjective", "TaskObjective"],
