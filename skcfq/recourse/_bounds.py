@@ -66,8 +66,8 @@ def preactivation_bounds(layers, low, high, *, linear=True):
     ...     Layer(np.array([[1.0, 1.0]]), np.zeros(1)),  # the absolute value of the input
     ... ]
     >>> bound = preactivation_bounds(layers, np.array([[-1.0]]), np.array([[2.0]]))[-1]
-    >>> bound.low.round(6).item(), bound.high.round(6).item()
-    (0.0, 2.0)
+    >>> bound.low.round(6) + 0.0, bound.high.round(6)
+    (array([[0.]]), array([[2.]]))
     """
     low, high = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
     bounds, lower, upper = [], low, high

@@ -119,7 +119,9 @@ def certify_margins(reference, deployed, points, low, high, target):
     # Some dozen arrays of (n, 2 width, width): about a quarter of a gigabyte.
     at_once = max(1, int(1e6 // max(widths) ** 2))
     parts = [
-        _certify(reference, deployed, *(array[i : i + at_once] for array in (points, low, high, target)))
+        _certify(
+            reference, deployed, *(array[i : i + at_once] for array in (points, low, high, target))
+        )
         for i in range(0, len(points), at_once)
     ]
     names = [field.name for field in dataclasses.fields(MarginCertificate)]
@@ -170,7 +172,9 @@ def _logits(layers, x):
 
 def _margin_rows(target, n_classes):
     """The target's lead over each other class as functions of logits, (n, n_classes - 1, n_classes)."""
-    others = np.array([[k for k in range(n_classes) if k != t] for t in range(n_classes)], dtype=int)
+    others = np.array(
+        [[k for k in range(n_classes) if k != t] for t in range(n_classes)], dtype=int
+    )
     unit = np.eye(n_classes)
     return unit[target][:, None] - unit[others[target]]
 

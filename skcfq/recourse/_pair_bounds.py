@@ -112,7 +112,10 @@ def _paired(first, second, first_bounds, second_bounds, low, high):
         if len(pairs) > 1:
             n_outputs = len(f.bias)
             both = np.vstack([np.eye(n_outputs), -np.eye(n_outputs)])
-            before = [*pairs[:-1], _Pair(f.without_activation(), q.without_activation(), *pairs[-1][2:])]
+            before = [
+                *pairs[:-1],
+                _Pair(f.without_activation(), q.without_activation(), *pairs[-1][2:]),
+            ]
             form = _pair_form(before, np.broadcast_to(both, (len(low), *both.shape)))
             found = lowest(*form, low, high)
             gap = Bounds(
