@@ -18,7 +18,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "training",
     ],
     submod_attrs={
-        "actions": ["ActionSet", "rising_transitions"],
+        "actions": ["ActionSet", "CausalActionSet", "rising_transitions"],
         "audit": ["RecourseAuditor", "margin_certificate"],
         "estimators": ["CFQClassifier", "FullPrecisionClassifier", "QATClassifier"],
         "recourse": ["GreedySolver", "PGDSolver", "RecourseResult"],

@@ -178,6 +178,11 @@ class PaperObjective(BaseEstimator):
         if self.eta:
             terms.append(ValidityTerm(self.eta))
         if self.match_action or self.match_cost:
+            if lesson.space.causes is not None:
+                raise ValueError(
+                    "PaperObjective: the match term unrolls steps of single features and knows no "
+                    "consequences: leave out match_action and match_cost, or use ActionSet."
+                )
             rows = lesson.space.rows(lesson.frame)
             wanted = torch.full((len(lesson.x),), lesson.target)
             box = RelaxedBox(Problem(lesson.space, rows, lesson.x, wanted))
