@@ -86,8 +86,8 @@ def _unit_problems(name, involved, columns):
     if not scaled:
         return []
     return [
-        f"equations[{name!r}] cannot be expressed in raw units, since {', '.join(map(repr, scaled))} "
-        "holds scaled values: give the ColumnTransformer as preprocessor=... and fit on the raw "
+        f"equations[{name!r}] cannot be expressed in raw units: {', '.join(map(repr, scaled))} hold "
+        "scaled values. Give the ColumnTransformer as preprocessor=... and fit on the raw "
         "frame, or leave the equation out to have it fitted."
     ]
 

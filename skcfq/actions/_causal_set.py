@@ -129,7 +129,7 @@ class CausalActionSet(ActionSet):
                     f"equations[{feature!r}] has coefficients of {_listed(equation)}; the causes in "
                     f"graph are {_listed(parents)}."
                 )
-        for feature in self.nodes:
+        for feature in self._in_graph:
             places = [n for n in ("allowed_values", "transitions") if feature in getattr(self, n)]
             if places:
                 problems.append(
@@ -139,6 +139,11 @@ class CausalActionSet(ActionSet):
         return problems
 
     @property
+    def _in_graph(self):
+        edges = self.graph.items()
+        return tuple(dict.fromkeys(n for child, parents in edges for n in (child, *parents)))
+
+    @property
     def nodes(self):
         """Every feature that `graph` names, causes before what follows them."""
         return tuple(graphlib.TopologicalSorter(self.graph).static_order())
@@ -146,7 +151,7 @@ class CausalActionSet(ActionSet):
     @property
     def mentioned(self):
         """Every feature that some field names, in order of first mention."""
-        return tuple(dict.fromkeys((*super().mentioned, *self.nodes)))
+        return tuple(dict.fromkeys((*super().mentioned, *self._in_graph)))
 
     def to_json(self, indent=None):
         """Write the action set as JSON, see :meth:`ActionSet.to_json`.
@@ -177,7 +182,7 @@ class CausalActionSet(ActionSet):
 
     def _renamed(self, rename):
         """Fields of the graph with other names for features."""
-        new = {name: rename.get(name, name) for name in self.nodes}
+        new = {name: rename.get(name, name) for name in self._in_graph}
         return {
             "graph": {new[n]: tuple(new[p] for p in parents) for n, parents in self.graph.items()},
             "equations": {

@@ -104,6 +104,11 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
             *read_widths(self.bits, self.bit_budget)[2],
             *(objective.problems() if hasattr(objective, "problems") else ()),
         ]
+        if getattr(self.actions, "graph", None) and getattr(objective, "unrolls_steps", False):
+            problems.append(
+                "actions has a causal graph, and the match term of the objective knows no "
+                "consequences: leave out match_action and match_cost."
+            )
         if self.teacher is not None:
             if not isinstance(self.preprocessor, (str, type(None))):
                 problems.append(
