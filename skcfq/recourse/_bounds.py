@@ -142,14 +142,8 @@ def lower_form(layers, bounds, coef):
     constant = np.zeros(coef.shape[:2])
     for layer, bound in zip(layers[::-1], bounds[::-1], strict=True):
         constant -= weighted(np.abs(coef), bound.slack)
-        if layer.relu:
-            slope, more = relu_form(coef, bound.low, bound.high)
-            constant += more
-            if layer.step is not None:
-                clipped, more = clip_form(-coef, layer, bound)
-                slope = slope + clipped
-                constant += more - weighted(np.abs(coef), rounding_error(layer))
-            coef = slope
+        coef, more = activation_form(coef, layer, bound)
+        constant += more
         constant += coef @ layer.bias
         coef = coef @ layer.weight
     return coef, constant
@@ -159,6 +153,37 @@ def weighted(coef, size):
     """Sums of terms, (n, r, k) and (n, k) or a number to (n, r)."""
     size = np.asarray(size)
     return (coef * (size[:, None] if size.ndim else size)).sum(axis=2)
+
+
+def activation_form(coef, layer, bound):
+    """A lower bound of ``coef * activation(a)`` that is linear in ``a``, as `relu_form`.
+
+    A quantized activation is a ReLU that is clipped and rounded, by up to half a step. Where
+    few levels are in reach, it is the levels themselves: on small boxes often one.
+    """
+    if not layer.relu:
+        return coef, np.zeros(coef.shape[:2])
+    if layer.step is None:
+        return relu_form(coef, bound.low, bound.high)
+    least, most = layer.activate(bound.low), layer.activate(bound.high)
+    flat = most - least <= looseness(bound) + layer.step  # (n, k)
+    constant = weighted(np.maximum(coef, 0.0), flat * least)
+    constant += weighted(np.minimum(coef, 0.0), flat * most)
+    constant -= weighted(
+        np.abs(coef), np.where(flat, rounding_error(layer, 0.0), rounding_error(layer))
+    )
+    coef = coef * ~flat[:, None]
+    slope, more = relu_form(coef, bound.low, bound.high)
+    clipped, cut = clip_form(-coef, layer, bound)
+    return slope + clipped, constant + more + cut
+
+
+def looseness(bound, layer=None):
+    """Largest gap between the lines around a ReLU, or around a layer's activation, (n, k)."""
+    gap = np.minimum(np.maximum(bound.high, 0.0), np.maximum(-bound.low, 0.0))
+    if layer is None or layer.step is None:
+        return gap
+    return np.minimum(gap + layer.step, layer.activate(bound.high) - layer.activate(bound.low))
 
 
 def relu_form(coef, low, high):
@@ -192,9 +217,9 @@ def clip_form(coef, layer, bound):
     return slope, constant - clip * slope.sum(axis=2)
 
 
-def rounding_error(layer):
-    """Largest distance of a quantized activation from the clipped ReLU."""
-    return layer.step * (0.5 + 16 * _ROUNDOFF * layer.top)
+def rounding_error(layer, half=0.5):
+    """Largest distance of a quantized activation from the clipped ReLU, or from its own level."""
+    return layer.step * (half + 16 * _ROUNDOFF * layer.top)
 
 
 def share(part, whole):

@@ -6,8 +6,10 @@ import numpy as np
 
 from ._bounds import (
     Bounds,
+    activation_form,
     clip_form,
     interval,
+    looseness,
     lower_form,
     lowest,
     preactivation_bounds,
@@ -161,22 +163,27 @@ def _pair_form(pairs, coef):
 def _activation_form(pair, lam, mu):
     """The form before the activations, of ``d`` and of ``a``, and its constant."""
     a, b, d = pair.first_bound, pair.second_bound, pair.gap
-    # Gaps between the lines of the relaxations: of each ReLU by itself, of their difference.
-    alone = sum(np.minimum(np.maximum(v.high, 0), np.maximum(-v.low, 0)) for v in (a, b))
-    joint = reach(d.low, d.high) <= alone  # (n, k)
-    together, apart = lam * joint[:, None], lam * ~joint[:, None]
-    of_d, constant = _difference_form(together, d.low, d.high)
-    of_a, more = relu_form(mu - apart, a.low, a.high)
-    of_b, more_b = relu_form(apart, b.low, b.high)
-    constant = constant + more + more_b
-    for layer, bound, coef in ((pair.first, a, lam - mu), (pair.second, b, -lam)):
-        if layer.step is not None:
-            clipped, more = clip_form(coef, layer, bound)
-            constant += more - weighted(np.abs(coef), rounding_error(layer))
-            if bound is a:
-                of_a = of_a + clipped
-            else:
-                of_b = of_b + clipped
+    # Gaps between the lines of the relaxations: of each neuron by itself, of the difference.
+    alone = looseness(a, pair.first) + looseness(b, pair.second)
+    steps = sum(layer.step or 0.0 for layer in (pair.first, pair.second))
+    joint = (reach(d.low, d.high) + steps <= alone)[:, None]  # (n, 1, k)
+    of_b, constant = activation_form(lam * ~joint, pair.second, b)
+    of_a, more = activation_form((mu - lam) * ~joint, pair.first, a)
+    constant = constant + more
+    lam, mu = lam * joint, mu * joint
+    of_d, more = _difference_form(lam, d.low, d.high)
+    constant += more
+    slope, more = relu_form(mu, a.low, a.high)
+    of_a, constant = of_a + slope, constant + more
+    # Both ReLUs are clipped and rounded: h = relu(a) - relu(a - top) + rounding.
+    if pair.first.step is not None:
+        slope, more = clip_form(lam - mu, pair.first, a)
+        of_a, constant = of_a + slope, constant + more
+        constant -= weighted(np.abs(lam - mu), rounding_error(pair.first))
+    if pair.second.step is not None:
+        slope, more = clip_form(-lam, pair.second, b)
+        of_b, constant = of_b + slope, constant + more
+        constant -= weighted(np.abs(lam), rounding_error(pair.second))
     # b = a + d
     return of_d + of_b, of_a + of_b, constant
 
