@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from .._utils._errors import raise_problems
-from ..estimators import model_problems, network_view
+from ..estimators import model_problems, network_view, unwrap
 from ..recourse import Layer, MarginCertificate, certify_margins, read_layers
 
 
@@ -81,6 +81,7 @@ def margin_certificate(reference, deployed, X, result, radius, *, actions=None, 
     >>> bool((proof.empirical_eps <= proof.eps).all())
     True
     """
+    reference, deployed = unwrap(reference), unwrap(deployed)
     frame, space, target = _read(reference, deployed, X, result, radius, actions, target)
     if result is None:
         result = reference.solve_recourse(X)

@@ -17,7 +17,7 @@ from ..quantization import (
 from ..recourse import one_thread
 from ..training import Lesson, allocate_by_preference, train
 from ._callbacks import FitTask
-from ._checks import read_widths, teacher_problems
+from ._checks import causal_problems, read_widths, teacher_problems
 from ._compare import compare
 from ._full_precision import FullPrecisionClassifier, as_batch, hold_out, training_plan
 from ._network import BaseNetworkClassifier
@@ -104,11 +104,7 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
             *read_widths(self.bits, self.bit_budget)[2],
             *(objective.problems() if hasattr(objective, "problems") else ()),
         ]
-        if getattr(self.actions, "graph", None) and getattr(objective, "unrolls_steps", False):
-            problems.append(
-                "actions has a causal graph, and the match term of the objective knows no "
-                "consequences: leave out match_action and match_cost."
-            )
+        problems += causal_problems(self.actions, objective, self.memory)
         if self.teacher is not None:
             if not isinstance(self.preprocessor, (str, type(None))):
                 problems.append(

@@ -95,6 +95,25 @@ def test_it_is_an_estimator_like_others(credit, fitted):
     assert measures["validity_drop"].n > 0
 
 
+def test_functions_that_a_cache_cannot_know_are_refused_before_training(credit, tmp_path):
+    actions = CausalActionSet(
+        graph={"savings": ["income"]}, equations={"savings": lambda income: 2 * income}
+    )
+    clf = CFQClassifier((4,), actions=actions, memory=str(tmp_path), max_epochs=1, random_state=0)
+    with pytest.raises(ValueError) as error:
+        clf.fit(credit.data, credit.target)
+    assert str(error.value) == (
+        "CFQClassifier: equations['savings'] of actions cannot be pickled, which memory needs: use a "
+        "function of a module, not a lambda or a function inside another."
+    )
+    actions = CausalActionSet(graph=ACTIONS.graph, equations=ACTIONS.equations)
+    first, second = (
+        clone(clf).set_params(actions=actions).fit(credit.data, credit.target) for _ in range(2)
+    )
+    rows = credit.data.head(20)
+    pd.testing.assert_frame_equal(first.recourse(rows), second.recourse(rows))
+
+
 def test_the_match_term_is_refused_before_training(credit):
     clf = CFQClassifier(objective=PaperObjective(match_cost=0.1), actions=ACTIONS)
     with pytest.raises(ValueError) as error:
