@@ -79,7 +79,7 @@ def bind_actions(actions, encoding, frame, sample_weight=None):
             discrete += move
     causes = None
     if isinstance(actions, CausalActionSet):
-        named = [feature.name for _, feature, _, _ in lines]
+        named = [line[1].name for line in lines]
         causes, wrong = bind_graph(actions, features, encoding.features, named, frame, weight)
         problems += wrong
     raise_problems(type(actions).__name__, problems)
