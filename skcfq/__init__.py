@@ -21,7 +21,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "actions": ["ActionSet", "CausalActionSet", "rising_transitions"],
         "audit": ["RecourseAuditor", "margin_certificate"],
         "estimators": ["CFQClassifier", "FullPrecisionClassifier", "QATClassifier"],
-        "recourse": ["GreedySolver", "PGDSolver", "RecourseResult"],
+        "recourse": ["ExactSolver", "GreedySolver", "PGDSolver", "RecourseResult"],
         "training": ["FaithfulObjective", "PaperObjective", "TaskObjective"],
     },
 )

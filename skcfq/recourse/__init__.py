@@ -3,6 +3,7 @@
 from ._base import BaseSolver
 from ._bounds import Bounds, preactivation_bounds
 from ._certificate import MarginCertificate, certify_margins
+from ._exact import ExactSolver
 from ._greedy import GreedySolver
 from ._layers import Layer, read_layers
 from ._pair_bounds import difference_bounds
@@ -15,6 +16,7 @@ from ._threads import one_thread
 __all__ = [
     "BaseSolver",
     "Bounds",
+    "ExactSolver",
     "GreedySolver",
     "Layer",
     "MarginCertificate",

@@ -1,6 +1,7 @@
 """What every solver shares: batches in, results re-checked in raw units out."""
 
 import abc
+import copy
 
 import joblib
 import numpy as np
@@ -15,8 +16,45 @@ from ._threads import one_thread
 MARGIN = 2e-5
 
 
+class Margin:
+    """Target logit minus the strongest other, as a function of encoded rows.
+
+    Parameters
+    ----------
+    logits : callable
+        Encoded rows to logits; a module is used in `dtype`.
+    dtype : torch.dtype
+
+    Attributes
+    ----------
+    logits : callable
+    """
+
+    def __init__(self, logits, dtype=torch.float32):
+        if dtype != torch.float32 and isinstance(logits, torch.nn.Module):
+            logits = copy.deepcopy(logits).to(dtype)
+        self.logits = logits
+
+    def __call__(self, z, target):
+        """Margins, (n,), of encoded rows (n, d) to classes (n,). Differentiable in `z`."""
+        return target_margin(self.logits(z), target)
+
+
+def no_bound(problem):
+    """What a search without proof knows of the cost of recourse: it is not negative."""
+    return torch.zeros(len(problem.x), dtype=problem.x.dtype)
+
+
 class BaseSolver(BaseEstimator, abc.ABC):
     """Common part of the solvers: batching, threads and the check in raw units."""
+
+    #: What is computed with during the search.
+    _dtype = torch.float32
+    #: Relative distance of cost and lower bound at which an action counts as optimal.
+    gap = 0.0
+
+    def _check(self, logits, actions):
+        """Raise TypeError if this solver cannot search on a network or among such actions."""
 
     @abc.abstractmethod
     def _search(self, margin, problem):
@@ -24,15 +62,15 @@ class BaseSolver(BaseEstimator, abc.ABC):
 
         Parameters
         ----------
-        margin : callable
-            ``margin(z, target)`` of encoded rows (n, d): target logit minus the strongest
-            other, shape (n,). Differentiable in ``z``.
+        margin : Margin
         problem : Problem
 
         Returns
         -------
         u, choice : tensors
             The cheapest valid state found, see `_problem`; anything where there is none.
+        bound : tensor of shape (n,)
+            Proven lower bound on the cost, 0 without a proof; infinite: there is no recourse.
         """
 
     def solve(self, logits, X, target, actions, *, predict=None, decide=None):
@@ -60,6 +98,7 @@ class BaseSolver(BaseEstimator, abc.ABC):
         RecourseResult
             A success is valid in raw units, after rounding to steps, by `predict`.
         """
+        self._check(logits, actions)
         n = len(X)
         target = np.broadcast_to(np.asarray(target, dtype=np.int64), (n,))
 
@@ -81,25 +120,29 @@ class BaseSolver(BaseEstimator, abc.ABC):
         rows = actions.rows(X)
         delta = np.zeros((n, len(actions.numeric.feature)))
         choice = np.full((n, len(actions.discrete)), -1, dtype=np.int64)
+        bound = np.zeros(n)
+        margin = Margin(logits, self._dtype)
         who = np.flatnonzero(needed)
 
         def search(part):
             with one_thread():
-                x = torch.from_numpy(encoded[part])
+                x = torch.from_numpy(encoded[part]).to(self._dtype)
                 problem = Problem(actions, _take(rows, part), x, torch.from_numpy(target[part]))
-                u, chosen = self._search(lambda z, t: target_margin(logits(z), t), problem)
-                return part, problem.raw_delta(u), chosen.numpy()
+                u, chosen, least = self._search(margin, problem)
+                return part, problem.raw_delta(u), chosen.numpy(), least.numpy()
 
         first, same = _distinct(who, [encoded, target, *vars(rows).values()])
         parts = [first[i : i + self.batch_size] for i in range(0, len(first), self.batch_size)]
-        for part, found_delta, found_choice in joblib.Parallel(
+        for part, found_delta, found_choice, least in joblib.Parallel(
             require="sharedmem", n_jobs=_workers(parts)
         )(joblib.delayed(search)(part) for part in parts):
             # float32 limits may lie an ulp outside the true ones.
             delta[part] = np.clip(found_delta, rows.low[part], rows.high[part])
-            choice[part] = found_choice
-        delta[who], choice[who] = delta[first[same]], choice[first[same]]
-        return _verified(X, encoded, target, needed, actions, rows, delta, choice, check)
+            choice[part], bound[part] = found_choice, least
+        delta[who], choice[who], bound[who] = (a[first[same]] for a in (delta, choice, bound))
+        return _verified(
+            X, encoded, target, needed, actions, rows, delta, choice, check, bound, self.gap
+        )
 
 
 def _workers(parts):
@@ -150,7 +193,7 @@ def _decide(logits, encoded, batch_size):
     return torch.cat(parts).numpy() if parts else np.zeros(0, dtype=np.int64)
 
 
-def _verified(X, encoded, target, needed, actions, rows, delta, choice, check):
+def _verified(X, encoded, target, needed, actions, rows, delta, choice, check, bound, gap):
     """Results in raw units; what does not hold there is tried once a little further out."""
     moved = np.flatnonzero(needed & ((delta != 0).any(axis=1) | (choice >= 0).any(axis=1)))
     counterfactual = actions.apply(X, rows, delta, choice)
@@ -173,10 +216,17 @@ def _verified(X, encoded, target, needed, actions, rows, delta, choice, check):
         counterfactual = actions.apply(X, rows, delta, choice)
     with np.errstate(invalid="ignore"):  # infinite before and after
         moved_by = np.where(after == encoded, np.float32(0), after - encoded)
-    status = np.where(~needed, "not needed", np.where(success, "found", "not found"))
+    cost = np.where(success, actions.cost(rows, delta, choice), np.nan)
+    proven = success & (bound >= cost * (1 - gap) * (1 - 1e-9)) & (bound > 0)
+    status = np.select(
+        [~needed, proven, success, np.isinf(bound)],
+        ["not needed", "optimal", "found", "infeasible"],
+        "not found",
+    )
     return RecourseResult(
         counterfactual=counterfactual,
-        cost=np.where(success, actions.cost(rows, delta, choice), np.nan),
+        cost=cost,
+        bound=np.where(success, np.minimum(bound, cost), bound),
         success=success,
         needed=needed,
         status=status,

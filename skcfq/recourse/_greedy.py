@@ -2,7 +2,7 @@
 
 import torch
 
-from ._base import MARGIN, BaseSolver
+from ._base import MARGIN, BaseSolver, no_bound
 from ._linear import cheapest_linear
 from ._polish import descend_l2, shrink
 from ._rescue import ascend_blind
@@ -65,7 +65,7 @@ class GreedySolver(BaseSolver):
         best_u, best_choice = u.clone(), choice.clone()
         best_cost = torch.full((len(u),), torch.inf, dtype=u.dtype)
         who, part = torch.arange(len(u)), problem
-        u, choice = _ascend(margin, problem, u, choice, self.max_iter, self.trust)
+        u, choice = ascend(margin, problem, u, choice, self.max_iter, self.trust)
         u, choice = shrink(margin, problem, u, choice)
         _keep_cheaper(margin, problem, u, choice, who, best_u, best_choice, best_cost)
         random = torch.Generator().manual_seed(0)
@@ -81,7 +81,7 @@ class GreedySolver(BaseSolver):
             part, before = problem.select(who), best_cost[who]
             z = part.encode(best_u[who], best_choice[who])
             u, choice = cheapest_linear(part, *_slope(margin, z, part.target), z)
-            u, choice = _ascend(margin, part, u, choice, self.max_iter, self.trust)
+            u, choice = ascend(margin, part, u, choice, self.max_iter, self.trust)
             u, choice = shrink(margin, part, u, choice)
             _keep_cheaper(margin, part, u, choice, who, best_u, best_choice, best_cost)
             # The slopes have changed only for those who have found a cheaper way.
@@ -93,7 +93,7 @@ class GreedySolver(BaseSolver):
             part = problem.select(found)
             u, choice = descend_l2(margin, part, best_u[found], best_choice[found])
             _keep_cheaper(margin, part, u, choice, found, best_u, best_choice, best_cost)
-        return best_u, best_choice
+        return best_u, best_choice, no_bound(problem)
 
     def _scattered(self, margin, problem, random):
         """The cheapest valid one of random actions."""
@@ -102,7 +102,7 @@ class GreedySolver(BaseSolver):
     def _ascents(self, margin, problem, random):
         """Ascents from random actions: other features, other sides of a ridge."""
         for u, choice in random_states(problem, self.n_random // 32, random):
-            yield _ascend(margin, problem, u, choice, self.max_iter, self.trust)
+            yield ascend(margin, problem, u, choice, self.max_iter, self.trust)
 
 
 def _slope(margin, z, target):
@@ -183,7 +183,7 @@ def _moves(problem, gradient, z, u, choice, need, trust):
 
 
 @torch.no_grad()
-def _ascend(margin, problem, u, choice, max_iter, trust):
+def ascend(margin, problem, u, choice, max_iter, trust):
     """Move everybody until the margin is reached or nothing helps."""
     u, choice = u.clone(), choice.clone()
     active, part = torch.arange(len(u)), problem

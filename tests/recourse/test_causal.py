@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
-from skcfq import GreedySolver, PGDSolver
+from skcfq import ExactSolver, GreedySolver, PGDSolver
 from skcfq.actions import ActionSet, CausalActionSet, Encoding, auto_preprocessor, bind_actions
 from skcfq.recourse import Problem, RelaxedBox, relaxed_steps, target_margin
 from skcfq.recourse._base import MARGIN
@@ -279,6 +279,16 @@ def test_against_every_action_there_is(make, nonlinear):
     assert len(served) >= 20
     assert np.mean(served) >= 0.9
     assert np.mean(ratio) <= (1.05 if make is GreedySolver else 1.3)
+
+
+def test_the_exact_solver_does_not_prove_what_it_does_not_know():
+    frame, space, model, *_ = wide_world(0, POSITIVE)
+    with pytest.raises(TypeError) as error:
+        ExactSolver().solve(model, frame, 1, space)
+    assert str(error.value) == (
+        "ExactSolver knows no consequences of actions: use GreedySolver or PGDSolver with a causal "
+        "graph."
+    )
 
 
 def test_categories_and_consequences_together(make):
