@@ -20,8 +20,23 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     submod_attrs={
         "actions": ["ActionSet", "CausalActionSet", "rising_transitions"],
         "audit": ["RecourseAuditor", "margin_certificate"],
-        "estimators": ["CFQClassifier", "FullPrecisionClassifier", "QATClassifier"],
+        "estimators": [
+            "CFQClassifier",
+            "FullPrecisionClassifier",
+            "PTQClassifier",
+            "QATClassifier",
+            "ValidityCalibrator",
+        ],
         "recourse": ["ExactSolver", "GreedySolver", "PGDSolver", "RecourseResult"],
-        "training": ["FaithfulObjective", "PaperObjective", "TaskObjective"],
+        "training": [
+            "DistilObjective",
+            "FaithfulObjective",
+            "FisherSensitivity",
+            "OutputObjective",
+            "PaperObjective",
+            "RecourseSensitivity",
+            "TaskObjective",
+            "WeightObjective",
+        ],
     },
 )

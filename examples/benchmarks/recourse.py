@@ -73,9 +73,7 @@ def fit_models(data, rows, names, actions):
         elif name == "logistic regression":
             yield name, FullPrecisionClassifier((), **common).fit(X, y)
         else:
-            quantized = CFQClassifier(
-                teacher=FrozenEstimator(teacher), **QUANTIZED[name], **common
-            )
+            quantized = CFQClassifier(teacher=FrozenEstimator(teacher), **QUANTIZED[name], **common)
             yield name, quantized.fit(X, y)
 
 
@@ -104,7 +102,9 @@ def measure(model, X, n_people, time_limit):
         ratio = found.cost[who][optimal] / exact.cost[optimal]
         ratio = ratio[np.isfinite(ratio)]
         mean, p95 = (ratio.mean(), np.percentile(ratio, 95)) if len(ratio) else (np.nan, np.nan)
-        rows.append((name, rates[name], mean, p95, int(found.success[who].sum()), int(exact.success.sum())))
+        rows.append(
+            (name, rates[name], mean, p95, int(found.success[who].sum()), int(exact.success.sum()))
+        )
     return len(needy), np.mean(optimal | infeasible), np.mean(infeasible), seconds, rows
 
 
@@ -134,7 +134,10 @@ def main():
                 need, proven, infeasible, seconds, rows = figures
                 begin += f"{need:6} | {proven:13.1%}{infeasible:8.1%}{seconds:9.3f} | "
                 for solver, rate, mean, p95, found, of in rows:
-                    print(f"{begin}{solver:9}{rate:8,.0f}{mean:8.4f}{p95:8.4f}{found:8}{of:5}", flush=True)
+                    print(
+                        f"{begin}{solver:9}{rate:8,.0f}{mean:8.4f}{p95:8.4f}{found:8}{of:5}",
+                        flush=True,
+                    )
                     begin = f"{'':52} | {'':30} | "
 
 

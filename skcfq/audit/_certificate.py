@@ -107,7 +107,7 @@ def margin_certificate(reference, deployed, X, result, radius, *, actions=None, 
             "margin_certificate: the models encode rows differently, so that their logits have no "
             "inputs in common. Fit both on the same rows, or with the same fitted preprocessor."
         )
-    layers = [read_layers(view.exact) for view in views]
+    layers = [_folded(read_layers(view.exact)) for view in views]
     order = [second.classes.tolist().index(label) for label in first.classes.tolist()]
     *hidden, last = layers[1]
     layers[1] = (*hidden, Layer(last.weight[order], last.bias[order]))
@@ -180,6 +180,17 @@ def _moved(frame, widths, sign):
     for raw, width in widths:
         moved.isetitem(raw, frame.iloc[:, raw].astype(float) + sign * width)
     return moved
+
+
+def _folded(layers):
+    """The layers with a shift of the logits, as of ValidityCalibrator, in the last bias.
+
+    So that neurons come in pairs; one more rounding of a bias is within the bounds' slack.
+    """
+    *hidden, last = layers
+    if not hidden or hidden[-1].relu or not np.array_equal(last.weight, np.eye(len(last.bias))):
+        return layers
+    return (*hidden[:-1], Layer(hidden[-1].weight, hidden[-1].bias + last.bias))
 
 
 def _spread(values, success):

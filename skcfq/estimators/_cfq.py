@@ -3,18 +3,16 @@
 import numbers
 
 import numpy as np
-import pandas as pd
 import torch
-from sklearn.model_selection import train_test_split
 
 from .._utils._sklearn import InstanceWith, Interval
 from ..quantization import quant_layers
 from ..recourse import target_margin
-from ..training import FaithfulObjective, conformal_offset, deployed
-from ._quantized import BaseQuantizedClassifier
+from ..training import FaithfulObjective, conformal_offset, deployed, held_out_split
+from ._trained import BaseTrainedClassifier
 
 
-class CFQClassifier(BaseQuantizedClassifier):
+class CFQClassifier(BaseTrainedClassifier):
     """Quantized classifier trained so that the recourse of its full-precision teacher survives.
 
     ``fit`` trains a teacher, solves its recourse on the training rows once, and trains the
@@ -30,12 +28,18 @@ class CFQClassifier(BaseQuantizedClassifier):
         Widths of the hidden ReLU layers; ``()`` is logistic regression.
     bit_budget : float, default=4.0
         Largest average number of bits per weight. A hard limit.
+    byte_budget : int, default=None
+        Largest number of bytes of the packed network: codes, steps and biases, see
+        :func:`~skcfq.quantization.packed_bytes`. A hard limit, beside `bit_budget`.
     bits : sequence of {1.58, 2, 3, ..., 8} or one of them, default=(2, 3, 4, 8)
         Candidate widths; 1.58 is ternary. A single one is uniform quantization.
     activation_bits : {2, ..., 8} or None, default=None
         Width of the hidden activations, by learned clips; ``None``: float activations.
     per_channel : bool, default=True
         One learned step per output of a layer; otherwise one per layer.
+    prune_fraction : float, default=0.0
+        Share of the weights, the smallest of the network that is quantized, that are 0 and stay 0 through
+        all training. They still count for `bit_budget`.
     objective : FaithfulObjective, PaperObjective or object with ``prepare``, default=None
         What is trained for; ``None`` is ``FaithfulObjective(eta=eta)``.
     eta : float, default=1.0
@@ -47,8 +51,19 @@ class CFQClassifier(BaseQuantizedClassifier):
         here, or a fitted one that was trained on other rows. ``None``: no shift.
     calibration_fraction : float, default=0.2
         Share of the rows held out for it, from teacher and quantized network alike.
+    allocation : RecourseSensitivity, FisherSensitivity or object with ``values``, default=None
+        How the widths of the layers are chosen: ``None`` learns them in training, an object tells the
+        worth of each from the teacher's network beforehand. The budget is spent by an exact knapsack
+        either way.
+    pin : dict of int to width, default=None
+        Layers whose width is settled, e.g. ``{0: 8, -1: 8}`` for the first and the last. They
+        count for `bit_budget`.
+    start : OutputObjective or object with ``calibrate``, default=None
+        Where training starts: ``None`` rounds the teacher's weights, ``OutputObjective()`` takes what
+        post-training quantization makes of them. It needs widths that are settled before: an
+        `allocation`, or one width in `bits`. A small `lr` keeps what it gives.
     search_fraction : float, default=0.3
-        Share of the epochs during which widths are searched.
+        Share of the epochs during which widths are searched, if they are learned.
     preprocessor : {"auto"}, transformer or None, default="auto"
         How raw rows become the network's input. ``"auto"`` standardises numbers (columns of 0
         and 1 stay) and one-hot encodes everything else, a missing category being a category.
@@ -112,6 +127,8 @@ class CFQClassifier(BaseQuantizedClassifier):
         Width of each layer's weights.
     average_bits_ : float
         Average over all weights, at most `bit_budget`.
+    packed_bytes_ : int
+        Bytes of the packed network, at most `byte_budget`.
     calibration_ : Calibration
         Offset, rows counted, level, bound and attained validity drop; with `validity_level`.
     history_ : list of dict
@@ -147,7 +164,7 @@ class CFQClassifier(BaseQuantizedClassifier):
     """
 
     _parameter_constraints = {
-        **BaseQuantizedClassifier._parameter_constraints,
+        **BaseTrainedClassifier._parameter_constraints,
         "objective": [InstanceWith(["prepare"]), None],
         "eta": [Interval(numbers.Real, 0, None, closed="left")],
         "validity_level": [Interval(numbers.Real, 0, 1, closed="neither"), None],
@@ -159,13 +176,18 @@ class CFQClassifier(BaseQuantizedClassifier):
         hidden_layer_sizes=(128, 64),
         *,
         bit_budget=4.0,
+        byte_budget=None,
         bits=(2, 3, 4, 8),
         activation_bits=None,
         per_channel=True,
+        prune_fraction=0.0,
         objective=None,
         eta=1.0,
         validity_level=None,
         calibration_fraction=0.2,
+        allocation=None,
+        pin=None,
+        start=None,
         search_fraction=0.3,
         preprocessor="auto",
         actions=None,
@@ -189,9 +211,14 @@ class CFQClassifier(BaseQuantizedClassifier):
         super().__init__(
             hidden_layer_sizes,
             bit_budget=bit_budget,
+            byte_budget=byte_budget,
             bits=bits,
             activation_bits=activation_bits,
             per_channel=per_channel,
+            prune_fraction=prune_fraction,
+            allocation=allocation,
+            pin=pin,
+            start=start,
             search_fraction=search_fraction,
             preprocessor=preprocessor,
             actions=actions,
@@ -228,15 +255,7 @@ class CFQClassifier(BaseQuantizedClassifier):
                 "validity_level cannot be guaranteed with sample or class weights: held-out people would not "
                 "stand for the population alike. Leave out the weights, or validity_level."
             )
-        # By what the rows hold, so that who is held out does not depend on their order.
-        fingerprint = pd.util.hash_pandas_object(table.frame, index=False).to_numpy()
-        everyone = np.lexsort([table.codes, fingerprint])
-        learn, held = train_test_split(
-            everyone,
-            test_size=self.calibration_fraction,
-            stratify=table.codes[everyone],
-            random_state=seed,
-        )
+        learn, held = held_out_split(table.frame, table.codes, self.calibration_fraction, seed)
         return table.take(learn), table.frame.iloc[held]
 
     def _calibrate(self, module, view, frame):

@@ -4,53 +4,31 @@ import numbers
 import pickle
 
 import numpy as np
-import torch
-from skorch.callbacks import BatchScoring, Callback, EpochScoring
 
 from ..actions import CausalActionSet
 from ..quantization import TERNARY_BITS, canonical_bits
 from ._views import is_fitted, missing_network, unwrap
 
 
-def network_problems(estimator):
-    """Sentences about layer sizes, device and callbacks, empty if all is well.
+def size_problems(sizes):
+    """Sentences about sizes of hidden layers, empty if all is well.
 
     Parameters
     ----------
-    estimator : BaseNetworkClassifier
+    sizes : sequence of int
 
     Returns
     -------
     list of str
     """
-    problems = []
-    sizes = list(estimator.hidden_layer_sizes)
-    if not all(
+    if all(
         isinstance(size, numbers.Integral) and not isinstance(size, bool) and size > 0
         for size in sizes
     ):
-        problems.append(
-            f"hidden_layer_sizes={estimator.hidden_layer_sizes!r}: whole numbers >= 1 are needed, "
-            "or () for no hidden layer."
-        )
-    try:
-        torch.empty(0, device=estimator.device)
-    except (RuntimeError, AssertionError) as error:
-        problems.append(
-            f"device={estimator.device!r} is not available ({str(error).splitlines()[0]}): use "
-            '"cpu", or install a torch that has it.'
-        )
-    for callback in estimator.callbacks if estimator.callbacks is not None else ():
-        if not isinstance(callback, Callback):
-            problems.append(
-                f"callbacks holds {callback!r}: instances of skorch.callbacks.Callback are needed."
-            )
-        elif isinstance(callback, (EpochScoring, BatchScoring)):
-            problems.append(
-                f"callbacks holds {type(callback).__name__}, which predicts on batches of (X, y) "
-                "that this training loop does not have: use sklearn.callback.ScoringMonitor."
-            )
-    return problems
+        return []
+    return [
+        f"hidden_layer_sizes={sizes!r}: whole numbers >= 1 are needed, or () for no hidden layer."
+    ]
 
 
 def read_widths(bits, budget):
@@ -86,6 +64,45 @@ def read_widths(bits, budget):
             "budget, or add a narrower width to bits (1.58 is ternary)."
         )
     return tuple(sorted(widths)), float(budget), problems
+
+
+def pin_problems(pin, widths, n_layers=None):
+    """Sentences about pinned layers, empty if all is well.
+
+    Parameters
+    ----------
+    pin : dict or None
+        Layer to width.
+    widths : sequence of int or float
+        Candidates, in canonical form.
+    n_layers : int, default=None
+        If it is known already.
+
+    Returns
+    -------
+    list of str
+    """
+    problems, seen = [], set()
+    for layer, width in (pin or {}).items():
+        if not isinstance(layer, numbers.Integral) or isinstance(layer, bool):
+            problems.append(f"pin: {layer!r} is no layer. Give positions, e.g. 0 and -1.")
+            continue
+        if n_layers is not None and not -n_layers <= layer < n_layers:
+            problems.append(f"pin: there is no layer {layer}; the network has {n_layers}.")
+        if n_layers is not None and layer % n_layers in seen:
+            problems.append(f"pin: layer {layer} is given twice, from the front and from the end.")
+        seen.add(layer if n_layers is None else layer % n_layers)
+        try:
+            known = canonical_bits(width) in widths
+        except ValueError as error:
+            problems.append(f"pin of layer {layer}: {error}")
+            continue
+        if not known:
+            problems.append(
+                f"pin of layer {layer}: {width!r} is none of the candidate widths "
+                f"{', '.join(f'{each:.4g}' for each in widths)}: add it to bits."
+            )
+    return problems
 
 
 def model_problems(role, model, columns, named):

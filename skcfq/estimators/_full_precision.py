@@ -1,16 +1,15 @@
 """The full-precision classifier: a teacher, and the reference of an audit."""
 
-import copy
-
 import torch
 
 from .._utils._sklearn import StrOptions, with_callbacks
 from ..actions import bind_actions
 from ..quantization import mlp
 from ..recourse import one_thread
-from ..training import Batch, TaskObjective, TrainingPlan, train, validation_split
+from ..training import TaskObjective, train
 from ._callbacks import FitTask
 from ._network import BaseNetworkClassifier
+from ._training import TRAINING_CONSTRAINTS, as_batch, hold_out, training_plan, training_problems
 
 
 class FullPrecisionClassifier(BaseNetworkClassifier):
@@ -97,7 +96,8 @@ class FullPrecisionClassifier(BaseNetworkClassifier):
 
     _parameter_constraints = {
         **BaseNetworkClassifier._parameter_constraints,
-        "lr": [*BaseNetworkClassifier._parameter_constraints["lr"], StrOptions({"auto"})],
+        **TRAINING_CONSTRAINTS,
+        "lr": [*TRAINING_CONSTRAINTS["lr"], StrOptions({"auto"})],
     }
 
     def __init__(
@@ -138,6 +138,9 @@ class FullPrecisionClassifier(BaseNetworkClassifier):
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
+
+    def _problems(self, frame):
+        return [*super()._problems(frame), *training_problems(self)]
 
     @with_callbacks
     @one_thread()
@@ -186,44 +189,3 @@ class FullPrecisionClassifier(BaseNetworkClassifier):
         self._set_module(module, history)
         task.done()
         return self
-
-
-def as_batch(encoded, codes, weight):
-    """Encoded rows as a batch of float32 tensors, weights with mean 1."""
-    return Batch(
-        torch.from_numpy(encoded.astype("float32")),
-        torch.from_numpy(codes.astype("int64")),
-        torch.from_numpy((weight / weight.mean()).astype("float32")),
-    )
-
-
-def training_plan(estimator, n_rows, seed, hooks=(), **kwargs):
-    """The estimator's training parameters as a plan for so many rows."""
-    auto = estimator.batch_size == "auto"
-    lr = (
-        estimator.lr
-        if estimator.lr != "auto"
-        else 1e-3
-        if len(estimator.hidden_layer_sizes)
-        else 1e-2
-    )
-    return TrainingPlan(
-        max_epochs=estimator.max_epochs,
-        batch_size=min(256, max(32, n_rows // 64)) if auto else estimator.batch_size,
-        lr=lr,
-        weight_decay=estimator.weight_decay,
-        patience=estimator.n_iter_no_change if estimator.early_stopping else None,
-        seed=seed,
-        device=estimator.device,
-        # Copies: what they learn in fit is no part of the parameters.
-        callbacks=(*map(copy.copy, estimator.callbacks or ()), *hooks),
-        verbose=int(estimator.verbose),
-        **kwargs,
-    )
-
-
-def hold_out(estimator, codes, seed):
-    """Positions of training and of validation rows, the latter None without early stopping."""
-    return validation_split(
-        codes, estimator.validation_fraction if estimator.early_stopping else 0.0, seed
-    )

@@ -18,7 +18,6 @@ from .._utils._errors import raise_problems
 from .._utils._sklearn import (
     CallbackSupportMixin,
     InstanceWith,
-    Interval,
     StrOptions,
     check_parameters,
     check_sample_weight,
@@ -26,7 +25,7 @@ from .._utils._sklearn import (
 from ..actions import ActionSet, Encoding, auto_preprocessor
 from ..recourse import BaseSolver, GreedySolver, one_thread
 from ..training import deployed, merge_rows, wrap_net
-from ._checks import network_problems
+from ._checks import size_problems
 from ._modules import module_state, restore_module
 from ._table import as_given, check_table, encode_rows, read_labels
 from ._views import NetworkView
@@ -84,19 +83,11 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         "actions": [ActionSet, None],
         "target": [str, numbers.Real, "boolean", None],
         "solver": [BaseSolver, None],
-        "max_epochs": [Interval(numbers.Integral, 1, None, closed="left")],
-        "batch_size": [Interval(numbers.Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "lr": [Interval(numbers.Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(numbers.Real, 0, None, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(numbers.Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(numbers.Integral, 1, None, closed="left")],
-        "callbacks": ["array-like", None],
-        "device": [str],
         "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
+    #: Classifiers that can train elsewhere have a parameter of this name.
+    device = "cpu"
     _doc_link_module = "skcfq"
 
     # ----- reading the training table ------------------------------------------------------
@@ -146,7 +137,7 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
 
     def _problems(self, frame):
         """Sentences about what parameters and training rows together make impossible."""
-        problems = network_problems(self)
+        problems = size_problems(self.hidden_layer_sizes)
         if self.target is not None and self.target not in self.classes_.tolist():
             problems.append(
                 f"target={self.target!r} is not one of the classes {self.classes_.tolist()}."

@@ -1,10 +1,10 @@
 """Plain quantization-aware training, the baseline."""
 
 from ..training import TaskObjective
-from ._quantized import BaseQuantizedClassifier
+from ._trained import BaseTrainedClassifier
 
 
-class QATClassifier(BaseQuantizedClassifier):
+class QATClassifier(BaseTrainedClassifier):
     """Quantized classifier trained on labels alone: the baselines of the paper.
 
     The same code as :class:`CFQClassifier` without a recourse loss. With one width in `bits` it
@@ -17,14 +17,31 @@ class QATClassifier(BaseQuantizedClassifier):
         Widths of the hidden ReLU layers; ``()`` is logistic regression.
     bit_budget : float, default=4.0
         Largest average number of bits per weight. A hard limit.
+    byte_budget : int, default=None
+        Largest number of bytes of the packed network: codes, steps and biases, see
+        :func:`~skcfq.quantization.packed_bytes`. A hard limit, beside `bit_budget`.
     bits : sequence of {1.58, 2, 3, ..., 8} or one of them, default=(2, 3, 4, 8)
         Candidate widths; 1.58 is ternary. A single one is uniform quantization.
     activation_bits : {2, ..., 8} or None, default=None
         Width of the hidden activations, by learned clips; ``None``: float activations.
     per_channel : bool, default=True
         One learned step per output of a layer; otherwise one per layer.
+    prune_fraction : float, default=0.0
+        Share of the weights, the smallest of the network that is quantized, that are 0 and stay 0 through
+        all training. They still count for `bit_budget`.
+    allocation : RecourseSensitivity, FisherSensitivity or object with ``values``, default=None
+        How the widths of the layers are chosen: ``None`` learns them in training, an object tells the
+        worth of each from the teacher's network beforehand. The budget is spent by an exact knapsack
+        either way.
+    pin : dict of int to width, default=None
+        Layers whose width is settled, e.g. ``{0: 8, -1: 8}`` for the first and the last. They
+        count for `bit_budget`.
+    start : OutputObjective or object with ``calibrate``, default=None
+        Where training starts: ``None`` rounds the teacher's weights, ``OutputObjective()`` takes what
+        post-training quantization makes of them. It needs widths that are settled before: an
+        `allocation`, or one width in `bits`. A small `lr` keeps what it gives.
     search_fraction : float, default=0.3
-        Share of the epochs during which widths are searched.
+        Share of the epochs during which widths are searched, if they are learned.
     preprocessor : {"auto"}, transformer or None, default="auto"
         How raw rows become the network's input. ``"auto"`` standardises numbers (columns of 0
         and 1 stay) and one-hot encodes everything else, a missing category being a category.
@@ -88,6 +105,8 @@ class QATClassifier(BaseQuantizedClassifier):
         Width of each layer's weights.
     average_bits_ : float
         Average over all weights, at most `bit_budget`.
+    packed_bytes_ : int
+        Bytes of the packed network, at most `byte_budget`.
     history_ : list of dict
         Losses and seconds of each epoch.
     actions_ : ActionSpace

@@ -1,107 +1,101 @@
-"""Quantization-aware training behind scikit-learn's interface."""
+"""What all quantized classifiers share: a teacher, its recourse, widths within a budget."""
 
+import copy
 import numbers
 
-import torch
 from sklearn.base import clone
 
+from .._utils._errors import raise_problems
 from .._utils._sklearn import InstanceWith, Interval, StrOptions, with_callbacks
 from ..quantization import (
     average_bits,
     build_quantized,
+    byte_budget_bits,
     calibrate_clips,
     linear_layers,
-    mlp,
+    packed_bytes,
     quant_layers,
 )
 from ..recourse import one_thread
-from ..training import Lesson, allocate_by_preference, train
+from ..training import Lesson, allocate_by_preference, allocate_by_value
 from ._callbacks import FitTask
-from ._checks import causal_problems, read_widths, teacher_problems
+from ._checks import causal_problems, pin_problems, read_widths, teacher_problems
 from ._compare import compare
-from ._full_precision import FullPrecisionClassifier, as_batch, hold_out, training_plan
+from ._full_precision import FullPrecisionClassifier
 from ._network import BaseNetworkClassifier
 from ._table import read_labels
 from ._teacher import learn_teacher
-from ._views import is_fitted, network_view
+from ._training import as_batch
+from ._views import is_fitted, network_view, relu_twin
 
 
 class BaseQuantizedClassifier(BaseNetworkClassifier):
-    """Common part of the quantized classifiers: everything but the objective."""
+    """Common part of the quantized classifiers: everything but how the network is quantized."""
 
     _parameter_constraints = {
         **BaseNetworkClassifier._parameter_constraints,
         "bit_budget": [Interval(numbers.Real, 0, None, closed="neither")],
+        "byte_budget": [Interval(numbers.Integral, 1, None, closed="left"), None],
         "bits": ["array-like", numbers.Real, StrOptions({"ternary"})],
         "activation_bits": [Interval(numbers.Integral, 2, 8, closed="both"), None],
         "per_channel": ["boolean"],
-        "search_fraction": [Interval(numbers.Real, 0, 1, closed="neither")],
+        "prune_fraction": [Interval(numbers.Real, 0, 1, closed="left")],
+        "allocation": [InstanceWith(["values"]), None],
+        "pin": [dict, None],
         "teacher": [InstanceWith(["fit", "predict"]), None],
         "memory": [str, InstanceWith(["cache"]), None],
     }
 
-    def __init__(
-        self,
-        hidden_layer_sizes=(128, 64),
-        *,
-        bit_budget=4.0,
-        bits=(2, 3, 4, 8),
-        activation_bits=None,
-        per_channel=True,
-        search_fraction=0.3,
-        preprocessor="auto",
-        actions=None,
-        target=None,
-        solver=None,
-        teacher=None,
-        memory=None,
-        max_epochs=30,
-        batch_size="auto",
-        lr=1e-3,
-        weight_decay=1e-2,
-        class_weight=None,
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=8,
-        callbacks=None,
-        device="cpu",
-        random_state=None,
-        verbose=0,
-    ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.bit_budget = bit_budget
-        self.bits = bits
-        self.activation_bits = activation_bits
-        self.per_channel = per_channel
-        self.search_fraction = search_fraction
-        self.preprocessor = preprocessor
-        self.actions = actions
-        self.target = target
-        self.solver = solver
-        self.teacher = teacher
-        self.memory = memory
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.class_weight = class_weight
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.callbacks = callbacks
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
+    # What subclasses say.
 
     def _objective(self):
-        """The training objective: an object with ``prepare`` and ``needs_recourse``."""
+        """What is kept or trained for: an object with ``needs_recourse``."""
         raise NotImplementedError
+
+    def _allocation(self):
+        """What tells the worth of widths: an object with ``values``; None learns them."""
+        return self.allocation
+
+    def _start(self):
+        """What calibrates the network before training: an object with ``calibrate``, or None."""
+        return None
+
+    @property
+    def _n_layers(self):
+        """Number of layers, None if only the teacher knows."""
+        raise NotImplementedError
+
+    @property
+    def _n_subtasks(self):
+        """How many subtasks quantizing has at most, for scikit-learn's callbacks."""
+        raise NotImplementedError
+
+    def _network(self, twin, n_columns, seed):
+        """The network to quantize.
+
+        Parameters
+        ----------
+        twin : torch.nn.Sequential or None
+            See `relu_twin`, of the teacher.
+        n_columns : int
+            Of the encoded rows.
+        seed : int
+        """
+        raise NotImplementedError
+
+    def _quantize(self, module, network, lesson, codes, budget, seed, task):
+        """Quantize: change `module`, which starts as `network`, and return the history."""
+        raise NotImplementedError
+
+    # ----- fit -------------------------------------------------------------------------------
 
     def _problems(self, frame):
         objective = self._objective()
+        widths, _, width_problems = read_widths(self.bits, self.bit_budget)
         problems = [
             *super()._problems(frame),
-            *read_widths(self.bits, self.bit_budget)[2],
+            *width_problems,
+            *pin_problems(self.pin, widths, self._n_layers),
             *(objective.problems() if hasattr(objective, "problems") else ()),
         ]
         problems += causal_problems(self.actions, objective, self.memory)
@@ -145,14 +139,15 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
             "device",
         )
         # class_weight is left out: it is in the sample weights that the teacher is given.
+        params = self.get_params(deep=False)
         return FullPrecisionClassifier(
-            random_state=seed, **{name: getattr(self, name) for name in names}
+            random_state=seed, **{name: params[name] for name in names if name in params}
         )
 
     @with_callbacks
     @one_thread()
     def fit(self, X, y, sample_weight=None):
-        """Train the teacher, solve its recourse, then train the quantized network.
+        """Train the teacher, solve its recourse where it is needed, then quantize.
 
         Parameters
         ----------
@@ -173,11 +168,13 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
             For bad input, listing all problems, before training.
         """
         table = self._read(X, y, sample_weight)
-        objective = self._objective()
+        objective, allocation = self._objective(), self._allocation()
         widths, budget, _ = read_widths(self.bits, self.bit_budget)
-        task = FitTask(self, X, y, 1 + self.max_epochs, budget)
+        task = FitTask(self, X, y, 1 + self._n_subtasks, budget)
         seed = self._seed()
         table, held_back = self._hold_back(table, seed)
+        searching = len(widths) > 1
+        asking = [objective, self._start(), allocation if searching else None]
         teacher, space, advice = task.step(
             "teacher",
             lambda: learn_teacher(
@@ -185,64 +182,50 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
                 self._teacher(seed),
                 table,
                 named=hasattr(self, "feature_names_in_"),
-                want_recourse=objective.needs_recourse,
+                want_recourse=any(each is not None and each.needs_recourse for each in asking),
                 solver=self._solver(),
             ),
         )
         self.teacher_, self.actions_, self.encoding_ = teacher, space, space.encoding
         view = network_view(teacher, table.frame.columns)
         encoded = self._encode(table.merged)
-        module = self._student(view, encoded, widths, seed)
+        network = self._network(relu_twin(view), encoded.shape[1], seed)
         batch = as_batch(encoded, table.merged_codes, table.merged_weight)
-        lesson = Lesson(batch.x, view.logits, self._target_index, table.merged, space, advice)
-        prepared = objective.prepare(lesson)
-        batch = batch._replace(points=prepared.points, extra=prepared.extra)
-        train_rows, valid_rows = hold_out(self, table.merged_codes, seed)
-        searching = len(widths) > 1
-        plan = training_plan(
-            self,
-            len(train_rows),
-            seed,
-            task.hooks(),
-            bit_budget=budget,
-            search_epochs=max(1, round(self.search_fraction * self.max_epochs)) if searching else 0,
+        lesson = Lesson(
+            batch.x, view.logits, self._target_index, table.merged, space, advice, batch.weight
         )
-        history = train(
-            module,
-            prepared.terms,
-            batch.take(torch.from_numpy(train_rows)),
-            None if valid_rows is None else batch.take(torch.from_numpy(valid_rows)),
-            self._target_index,
-            plan,
-        )
-        if any(layer.bits is None for layer in quant_layers(module)):
-            # A callback of the user's ended the training, or went back, before the search ended.
-            allocate_by_preference(module, budget)
+        module, budget = self._rounded(network, lesson, widths, budget)
+        task.budget = budget
+        if allocation is not None and searching:
+            allocate_by_value(module, allocation.values(module, network, lesson), budget)
+        history = self._quantize(module, network, lesson, batch.y, budget, seed, task)
         if held_back is not None:
             self.calibration_ = self._calibrate(module, view, held_back)
         self._set_module(module, history)
         self.bits_ = tuple(layer.bits for layer in quant_layers(module))
         self.average_bits_ = average_bits(module)
+        self.packed_bytes_ = packed_bytes(module)
         task.done()
         return self
 
-    def _student(self, view, encoded, widths, seed):
-        """The network to quantize: the teacher's, or a new one if its layers have other sizes."""
-        sizes = [encoded.shape[1], *self.hidden_layer_sizes, len(self.classes_)]
-        layers = linear_layers(view.logits)
-        shapes = [layer.in_features for layer in layers] + [
-            layer.out_features for layer in layers[-1:]
-        ]
-        relu = all(type(part).__name__ in ("Linear", "ReLU") for part in view.logits.children())
-        source = view.logits
-        if shapes != sizes or not relu:
-            source = mlp(sizes, torch.Generator().manual_seed(seed))
-        x = torch.from_numpy(encoded.astype("float32"))
-        clips = None if self.activation_bits is None else calibrate_clips(source, x)
-        return build_quantized(
-            linear_layers(source), widths, per_channel=self.per_channel,
-            activation_bits=self.activation_bits, clips=clips,
+    def _rounded(self, network, lesson, widths, budget):
+        """The network before training or calibration, pinned layers fixed, and the bit budget."""
+        clips = None
+        if self.activation_bits is not None:
+            clips = calibrate_clips(network, lesson.x)
+        module = build_quantized(
+            linear_layers(network), widths, per_channel=self.per_channel,
+            activation_bits=self.activation_bits, clips=clips, prune_fraction=self.prune_fraction,
         )  # fmt: skip
+        layers = quant_layers(module)
+        raise_problems(type(self).__name__, pin_problems(self.pin, widths, len(layers)))
+        for position, width in (self.pin or {}).items():
+            layers[position].fix_bits(width)
+        if self.byte_budget is not None:
+            budget = min(budget, byte_budget_bits(module, self.byte_budget))
+        # A budget that pinned layers break is an error now, not when widths are chosen.
+        allocate_by_preference(copy.deepcopy(module), budget)
+        return module, budget
 
     def _hold_back(self, table, seed):
         """Training rows, and rows that neither teacher nor student sees; None if not asked for."""

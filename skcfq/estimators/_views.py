@@ -18,6 +18,7 @@ from torch import nn
 
 from .._utils._errors import raise_problems
 from ..actions import Encoding
+from ..quantization import linear_layers
 from ..recourse import one_thread
 
 
@@ -236,3 +237,41 @@ def _sequential(weights, biases, activation, n_classes):
         linear.weight, linear.bias = nn.Parameter(weight), nn.Parameter(bias)
         parts += [linear] if activation is None else [linear, activation()]
     return nn.Sequential(*parts[: 2 * len(weights) - 1]).eval().requires_grad_(False)
+
+
+def relu_twin(view):
+    """Linear layers with ReLUs between them that compute what a network computes.
+
+    Parameters
+    ----------
+    view : NetworkView
+
+    Returns
+    -------
+    torch.nn.Sequential or None
+        A copy; None if there is none, as with other activations or layers. That is found out by
+        comparing probabilities on random rows of three sizes.
+    """
+    layers = [copy.deepcopy(layer) for layer in linear_layers(view.logits)]
+    sizes = [layer.in_features for layer in layers] + [layer.out_features for layer in layers[-1:]]
+    fitting = [layer.out_features for layer in layers] == sizes[1:]
+    if not layers or not fitting or sizes[0] != view.encoding.n_columns:
+        return None
+    for layer in layers:
+        if layer.bias is None:
+            layer.bias = nn.Parameter(torch.zeros_like(layer.weight[:, 0]))
+    if sizes[-1] == 1:
+        # The one logit of a binary skorch net, shared out over the two classes.
+        last = layers.pop()
+        bias = last.bias - getattr(view.logits, "shift", 0.0)
+        layers.append(nn.utils.skip_init(nn.Linear, last.in_features, 2))
+        layers[-1].weight = nn.Parameter(torch.cat([-last.weight / 2, last.weight / 2]))
+        layers[-1].bias = nn.Parameter(torch.cat([-bias / 2, bias / 2]))
+    parts = [part for layer in layers for part in (layer, nn.ReLU())][:-1]
+    twin = nn.Sequential(*parts).eval().requires_grad_(False)
+    generator = torch.Generator().manual_seed(0)
+    probes = torch.cat([torch.randn(200, sizes[0], generator=generator) * k for k in (0.3, 2, 20)])
+    with torch.no_grad(), one_thread():
+        expected, found = view.logits(probes).softmax(1), twin(probes).softmax(1)
+    same = found.shape == expected.shape and torch.allclose(found, expected, atol=1e-4)
+    return twin if same else None

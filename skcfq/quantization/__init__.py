@@ -2,7 +2,8 @@
 
 from ._allocation import allocate_bits
 from ._bits import TERNARY_BITS, activation_levels, canonical_bits, levels
-from ._calibration import calibrate_clips, mse_step
+from ._bytes import byte_budget_bits, packed_bytes
+from ._calibration import calibrate_clips, mse_clip, mse_step
 from ._float import linear_layers, mlp
 from ._functional import (
     dequantize,
@@ -21,9 +22,11 @@ from ._policy import (
     gumbel_noise,
     quant_layers,
 )
+from ._pruning import magnitude_masks
 from ._quant_linear import QuantLinear
 from ._quant_mlp import QuantMLP, build_quantized
 from ._quant_relu import QuantReLU
+from ._reconstruction import reconstruct
 
 __all__ = [
     "TERNARY_BITS",
@@ -37,6 +40,7 @@ __all__ = [
     "bit_cost",
     "bit_preferences",
     "build_quantized",
+    "byte_budget_bits",
     "calibrate_clips",
     "canonical_bits",
     "dequantize",
@@ -46,10 +50,14 @@ __all__ = [
     "linear_layers",
     "lsq_grad_scale",
     "lsq_quantize",
+    "magnitude_masks",
     "mlp",
+    "mse_clip",
     "mse_step",
+    "packed_bytes",
     "pact_quantize",
     "quant_layers",
     "quantize_codes",
+    "reconstruct",
     "round_ste",
 ]

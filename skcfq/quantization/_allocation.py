@@ -13,13 +13,13 @@ from fractions import Fraction
 import numpy as np
 
 from .._utils._errors import raise_problems
-from ._bits import canonical_widths
+from ._bits import canonical_bits, canonical_widths, exact_average, listed
 
 # Undominated pairs of bits and value that one layer may have in the exact search.
 MAX_PAIRS = 100_000
 
 
-def allocate_bits(values, sizes, bits, budget):
+def allocate_bits(values, sizes, bits, budget, pinned=None):
     """Choose one width per layer: the most valuable allocation within the bit budget.
 
     Maximises ``sum_l values[l, b_l]`` subject to ``sum_l sizes[l] * bits[b_l] <= budget * sum(sizes)``,
@@ -37,6 +37,9 @@ def allocate_bits(values, sizes, bits, budget):
         Width of each column, distinct, see :func:`canonical_bits`; ternary counts as ``log2(3)``.
     budget : float
         Largest average of bits per weight.
+    pinned : dict of int to width, default=None
+        Layers whose width is settled. They count for the budget; negative indices count from
+        the last layer.
 
     Returns
     -------
@@ -46,7 +49,8 @@ def allocate_bits(values, sizes, bits, budget):
     Raises
     ------
     ValueError
-        If the budget is below the narrowest width, or the arguments do not fit each other.
+        If the budget is below the narrowest width, or does not leave it for the other layers, or
+        the arguments do not fit each other.
 
     Notes
     -----
@@ -72,7 +76,7 @@ def allocate_bits(values, sizes, bits, budget):
     ValueError: bit_budget=1: below the narrowest width, 2 bits. Allowed: at least 2, or add a narrower width to bits.
     """
     widths = canonical_widths(bits)
-    values, sizes = _checked(values, sizes, widths)
+    values, sizes, pinned = _checked(values, sizes, widths, pinned or {})
     narrowest = min(widths)
     if not budget >= narrowest:
         raise ValueError(
@@ -82,13 +86,24 @@ def allocate_bits(values, sizes, bits, budget):
     order = sorted(range(len(widths)), key=widths.__getitem__)
     costs, capacity = _whole_costs(sizes, [widths[k] for k in order], budget)
     losses = _whole_losses([[row[k] for k in order] for row in values])
-    choices = _solve(costs, losses, capacity)
-    if choices is None:
-        choices = _solve(costs, _coarsened(losses), capacity)
-    return tuple(widths[order[choice]] for choice in choices)
+    choices = {layer: order.index(widths.index(width)) for layer, width in pinned.items()}
+    capacity -= sum(costs[layer][choice] for layer, choice in choices.items())
+    if capacity < 0:
+        least = [pinned.get(layer, narrowest) for layer in range(len(sizes))]
+        raise ValueError(
+            f"bit_budget={budget!r}: the pinned layers, with {narrowest:.4g} bits elsewhere, take "
+            f"{float(exact_average(sizes, least)):.6g} bits per weight. Raise the budget, or pin less."
+        )
+    free = [layer for layer in range(len(sizes)) if layer not in pinned]
+    costs, losses = [costs[layer] for layer in free], [losses[layer] for layer in free]
+    found = _solve(costs, losses, capacity)
+    if found is None:
+        found = _solve(costs, _coarsened(losses), capacity)
+    choices |= dict(zip(free, found, strict=True))
+    return tuple(widths[order[choices[layer]]] for layer in range(len(sizes)))
 
 
-def _checked(values, sizes, widths):
+def _checked(values, sizes, widths, pinned):
     values = np.asarray(values, dtype=np.float64)
     sizes = [operator.index(size) for size in sizes]
     problems = []
@@ -101,8 +116,18 @@ def _checked(values, sizes, widths):
         problems.append("values holds NaN or infinity: finite numbers are needed.")
     if not sizes or min(sizes) < 1:
         problems.append(f"sizes={sizes!r}: at least one layer, of at least one weight, is needed.")
+    settled = {}
+    for layer, width in pinned.items():
+        if not -len(sizes) <= layer < len(sizes) or layer % len(sizes) in settled:
+            problems.append(f"pinned layer {layer}: each of {len(sizes)} layers once is allowed.")
+        elif canonical_bits(width) not in widths:
+            problems.append(
+                f"pinned layer {layer}: {width!r} is no candidate width. Allowed: {listed(widths)}."
+            )
+        else:
+            settled[layer % len(sizes)] = canonical_bits(width)
     raise_problems("allocate_bits", problems)
-    return values.tolist(), sizes
+    return values.tolist(), sizes, settled
 
 
 def _whole_costs(sizes, widths, budget):

@@ -5,18 +5,21 @@ import torch
 
 from ._bits import TERNARY_BITS, canonical_bits, levels
 from ._float import linear_layers
-from ._functional import dequantize, quantize_codes
+from ._functional import dequantize, pact_quantize, quantize_codes
 
 # Steps tried, as shares of the smallest step that clips nothing. That one comes first: of
 # equally good steps the first is kept.
 GRID = (1.0, *(share / 100 for share in range(1, 121) if share != 100))
+
+# Clips tried, as shares of the largest activation.
+CLIP_GRID = tuple(share / 50 for share in range(50, 0, -1))
 
 # Weights quantized at once in trying steps: few enough to stay in the cache.
 N_AT_ONCE = 65_536
 
 
 @torch.no_grad()
-def mse_step(weight, bits, per_channel=True):
+def mse_step(weight, bits, per_channel=True, importance=None):
     """The step, on a grid, that quantizes a weight with the least squared error.
 
     The grid holds 1 to 120 % of the smallest step that clips nothing; for ternary weights also
@@ -30,6 +33,8 @@ def mse_step(weight, bits, per_channel=True):
         See :func:`canonical_bits`.
     per_channel : bool, default=True
         One step per row of `weight`; otherwise one for all.
+    importance : torch.Tensor of shape (in,), default=None
+        Factor on the squared error of each input's weights; ``None``: all count alike.
 
     Returns
     -------
@@ -59,10 +64,12 @@ def mse_step(weight, bits, per_channel=True):
     if canonical_bits(bits) == TERNARY_BITS:
         steps = torch.cat([steps, rows.abs().mean(1, keepdim=True)[None]])
     steps.clamp_(min=torch.finfo(weight.dtype).tiny)
+    factor = weight.new_ones(()) if importance is None else importance.to(weight)
+    factor = factor.expand(weight.shape).reshape(rows.shape)
     errors = []
     for part in steps.split(max(1, N_AT_ONCE // weight.numel())):
         quantized = dequantize(quantize_codes(rows, part, q_min, q_max), part)
-        errors.append(quantized.sub_(rows).square_().sum(2, keepdim=True))
+        errors.append(quantized.sub_(rows).square_().mul_(factor).sum(2, keepdim=True))
     return steps.gather(0, torch.cat(errors).argmin(0, keepdim=True))[0]
 
 
@@ -101,3 +108,46 @@ def calibrate_clips(float_mlp, x, quantile=0.999):
         clip = float(np.quantile(x.cpu().numpy(), quantile))
         clips.append(clip or float(x.max()) or 1.0)
     return clips
+
+
+@torch.no_grad()
+def mse_clip(inputs, bits, outputs=None, weight=None):
+    """The clip, on a grid, at which a quantized activation has the least squared error.
+
+    The grid holds 2 to 100 % of the largest activation.
+
+    Parameters
+    ----------
+    inputs : torch.Tensor of shape (n_samples, n_hidden)
+        What the activation is given, before the ReLU.
+    bits : {2, 3, 4, 5, 6, 7, 8}
+        Width of the activation.
+    outputs : torch.Tensor of shape (n_samples, n_hidden), default=None
+        What it should be; ``None``: the ReLU of `inputs`.
+    weight : torch.Tensor of shape (n_samples,), default=None
+        Weights of the rows; ``None``: all count alike.
+
+    Returns
+    -------
+    float
+        > 0; 1.0 where no activation is.
+
+    Examples
+    --------
+    >>> import torch
+    >>> mse_clip(torch.tensor([[0.0, 1.0, 2.0, 3.0]]), bits=2)
+    3.0
+    >>> mse_clip(torch.tensor([[-1.0]]), bits=2)
+    1.0
+    """
+    outputs = inputs.relu() if outputs is None else outputs
+    weight = inputs.new_ones(len(inputs)) if weight is None else weight
+    largest = outputs.max()
+    if not largest > 0:
+        return 1.0
+    clips = [largest * share for share in CLIP_GRID]
+    errors = [
+        float(weight @ (pact_quantize(inputs, clip, bits) - outputs).square().sum(1))
+        for clip in clips
+    ]
+    return float(clips[int(np.argmin(errors))])

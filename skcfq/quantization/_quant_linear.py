@@ -26,7 +26,8 @@ class QuantLinear(nn.Module):
     a draw is reproducible, that is a draw from ``softmax(bit_logits)``; without noise it is the
     preferred width. In training the preferences get the gradient of a straight-through one-hot
     (Gumbel-softmax). After :meth:`fix_bits` only the fixed width is computed. Weights are
-    signed; the bias stays in full precision.
+    signed; the bias stays in full precision. Pruned weights count as 0 in everything that is
+    computed, whatever training makes of the parameter behind them.
 
     Parameters
     ----------
@@ -57,6 +58,8 @@ class QuantLinear(nn.Module):
         Preference for each width, 0 at first.
     bit_index : buffer, int64 of shape ()
         Index of the fixed width, -1 while searching.
+    kept : buffer, bool of shape (out_features, in_features)
+        False where a weight is pruned, see :meth:`prune`.
 
     References
     ----------
@@ -91,6 +94,7 @@ class QuantLinear(nn.Module):
         self.log_step = nn.Parameter(torch.empty(n_candidates, n_steps, 1))
         self.bit_logits = nn.Parameter(torch.zeros(n_candidates))
         self.register_buffer("bit_index", torch.tensor(0 if n_candidates == 1 else -1))
+        self.register_buffer("kept", torch.ones(out_features, in_features, dtype=torch.bool))
         self.register_buffer(
             "_widths", torch.tensor(self.candidate_bits, dtype=torch.float32), persistent=False
         )
@@ -141,7 +145,22 @@ class QuantLinear(nn.Module):
     def reset_steps(self):
         """Set each width's step to :func:`mse_step` of the present weights."""
         for log_step, bits in zip(self.log_step, self.candidate_bits, strict=True):
-            log_step.copy_(mse_step(self.weight, bits, self.per_channel).log_())
+            log_step.copy_(mse_step(self._kept_weight(), bits, self.per_channel).log_())
+
+    @torch.no_grad()
+    def prune(self, kept):
+        """Count weights as 0 from now on, for good, and set the steps anew.
+
+        Parameters
+        ----------
+        kept : torch.Tensor of bool, of shape (out_features, in_features)
+            False where a weight goes; what is pruned already stays so.
+        """
+        self.kept &= kept
+        self.reset_steps()
+
+    def _kept_weight(self):
+        return self.weight * self.kept
 
     def forward(self, x, noise=None):
         """Map (..., in_features) to (..., out_features) with the quantized weight."""
@@ -180,14 +199,15 @@ class QuantLinear(nn.Module):
         """Mix the quantized weights of all candidates; only `share` gets a gradient."""
         with torch.no_grad():
             steps = self.log_step.exp()
-            candidates = (self.weight / steps).round_()  # (n_candidates, out, in)
+            candidates = (self._kept_weight() / steps).round_()  # (n_candidates, out, in)
             for codes, (q_min, q_max, _) in zip(candidates, self._lsq_constants, strict=True):
                 codes.clamp_(q_min, q_max)
             candidates.mul_(steps)
         return (share @ candidates.flatten(1)).view_as(self.weight)
 
     def _quantize(self, choice):
-        return lsq_quantize(self.weight, self.log_step[choice].exp(), *self._lsq_constants[choice])
+        step = self.log_step[choice].exp()
+        return lsq_quantize(self._kept_weight(), step, *self._lsq_constants[choice])
 
     def fix_bits(self, bits):
         """End the search: compute with one width from now on.
@@ -254,7 +274,7 @@ class QuantLinear(nn.Module):
             ``codes() * steps()`` is :meth:`quantized_weight`, to the bit.
         """
         q_min, q_max, _ = self._lsq_constants[self._fixed_index()]
-        return quantize_codes(self.weight, self.steps(), q_min, q_max).to(torch.int8)
+        return quantize_codes(self._kept_weight(), self.steps(), q_min, q_max).to(torch.int8)
 
     def _fixed_index(self):
         index = int(self.bit_index)

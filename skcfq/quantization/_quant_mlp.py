@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from ._pruning import magnitude_masks
 from ._quant_linear import QuantLinear
 from ._quant_relu import QuantReLU
 
@@ -47,7 +48,9 @@ class QuantMLP(nn.Module):
         return x
 
 
-def build_quantized(linears, bits, per_channel=True, activation_bits=None, clips=None):
+def build_quantized(
+    linears, bits, per_channel=True, activation_bits=None, clips=None, prune_fraction=0.0
+):
     """Quantize the layers of a float network.
 
     Parameters
@@ -62,6 +65,8 @@ def build_quantized(linears, bits, per_channel=True, activation_bits=None, clips
         Width of the hidden activations; ``None`` leaves them in full precision.
     clips : sequence of float, default=None
         Where each hidden activation's clip starts, see :func:`calibrate_clips`.
+    prune_fraction : float, default=0.0
+        Share of the weights that are 0 and stay so, see :func:`magnitude_masks`.
 
     Returns
     -------
@@ -88,6 +93,10 @@ def build_quantized(linears, bits, per_channel=True, activation_bits=None, clips
             f"clips has {len(clips)} values: one per hidden layer, {n_hidden}, is needed."
         )
     layers = [QuantLinear.from_linear(linear, bits, per_channel) for linear in linears]
+    if prune_fraction:
+        masks = magnitude_masks([linear.weight for linear in linears], prune_fraction)
+        for layer, kept in zip(layers, masks, strict=True):
+            layer.prune(kept)
     if clips is None:
         activations = [QuantReLU(activation_bits) for _ in range(n_hidden)]
     else:

@@ -2,6 +2,7 @@
 
 import torch
 
+from .._utils._errors import raise_problems
 from ._base import BaseSolver
 from ._branch import BranchAndBound
 from ._greedy import GreedySolver
@@ -71,6 +72,12 @@ class ExactSolver(BaseSolver):
         self.batch_size = batch_size
 
     def _check(self, logits, actions):
+        problems = []
+        if not 0 <= self.gap < 1:
+            problems.append(f"gap={self.gap!r}: a number in [0, 1) is needed.")
+        if not self.time_limit >= 0:
+            problems.append(f"time_limit={self.time_limit!r}: a number of seconds >= 0 is needed.")
+        raise_problems("ExactSolver", problems)
         if actions.causes is not None:
             raise TypeError(
                 "ExactSolver knows no consequences of actions: use GreedySolver or PGDSolver with "

@@ -8,6 +8,9 @@ from ._polish import descend_l2, shrink
 from ._rescue import ascend_blind
 from ._scatter import random_states, scatter
 
+#: Up to this many directions and choices, all are tried on true outputs for everybody.
+FEW_MOVES = 12
+
 
 class GreedySolver(BaseSolver):
     """Cheap recourse by steepest ascent of the target margin per unit of cost.
@@ -15,8 +18,9 @@ class GreedySolver(BaseSolver):
     One feature or category is moved at a time, the one that buys the most target margin per
     unit of cost; then every change is dropped or shrunk as far as the target allows. The search
     is repeated with the slopes at the point that it reached, which often shows a cheaper way.
-    People for whom the gradient leads nowhere (on quantized activations it vanishes on
-    plateaus) are searched move by move on the true outputs, and by random actions.
+    Where few features may move, all moves are also tried on the true outputs, since slopes
+    mislead where a network bends. So are people for whom the gradient leads nowhere (on
+    quantized activations it vanishes on plateaus), and then random actions.
 
     Parameters
     ----------
@@ -61,29 +65,31 @@ class GreedySolver(BaseSolver):
         self.batch_size = batch_size
 
     def _search(self, margin, problem):
-        u, choice = problem.start()
-        best_u, best_choice = u.clone(), choice.clone()
-        best_cost = torch.full((len(u),), torch.inf, dtype=u.dtype)
-        who, part = torch.arange(len(u)), problem
-        u, choice = ascend(margin, problem, u, choice, self.max_iter, self.trust)
-        u, choice = shrink(margin, problem, u, choice)
-        _keep_cheaper(margin, problem, u, choice, who, best_u, best_choice, best_cost)
+        best_u, best_choice = problem.start()
+        best_cost = torch.full((len(best_u),), torch.inf, dtype=best_u.dtype)
+        everyone = torch.arange(len(best_u))
+
+        def offer(part, who, states):
+            for state in states:
+                shorter = shrink(margin, part, *state)
+                _keep_cheaper(margin, part, *shorter, who, best_u, best_choice, best_cost)
+
+        offer(problem, everyone, [self._ascend(margin, problem, *problem.start())])
+        few = 2 * best_u.shape[1] + problem.price.shape[1] <= FEW_MOVES
+        if few:
+            offer(problem, everyone, ascend_blind(margin, problem))
         random = torch.Generator().manual_seed(0)
-        for rescue in (ascend_blind, self._scattered, self._ascents):
+        for rescue in (() if few else (ascend_blind,)) + (self._scattered, self._ascents):
             lost = torch.isinf(best_cost).nonzero().squeeze(1)
-            if not len(lost):
-                break
-            part = problem.select(lost)
-            for u, choice in rescue(margin, part, random):
-                u, choice = shrink(margin, part, u, choice)
-                _keep_cheaper(margin, part, u, choice, lost, best_u, best_choice, best_cost)
+            if len(lost):
+                part = problem.select(lost)
+                offer(part, lost, rescue(margin, part, random))
+        who = everyone
         for _ in range(self.n_rounds):
             part, before = problem.select(who), best_cost[who]
             z = part.encode(best_u[who], best_choice[who])
-            u, choice = cheapest_linear(part, *_slope(margin, z, part.target), z)
-            u, choice = ascend(margin, part, u, choice, self.max_iter, self.trust)
-            u, choice = shrink(margin, part, u, choice)
-            _keep_cheaper(margin, part, u, choice, who, best_u, best_choice, best_cost)
+            start = cheapest_linear(part, *_slope(margin, z, part.target), z)
+            offer(part, who, [self._ascend(margin, part, *start)])
             # The slopes have changed only for those who have found a cheaper way.
             who = who[best_cost[who] < before]
             if not len(who):
@@ -91,9 +97,12 @@ class GreedySolver(BaseSolver):
         if problem.norm != "l1":
             found = torch.isfinite(best_cost).nonzero().squeeze(1)
             part = problem.select(found)
-            u, choice = descend_l2(margin, part, best_u[found], best_choice[found])
-            _keep_cheaper(margin, part, u, choice, found, best_u, best_choice, best_cost)
+            state = descend_l2(margin, part, best_u[found], best_choice[found])
+            _keep_cheaper(margin, part, *state, found, best_u, best_choice, best_cost)
         return best_u, best_choice, no_bound(problem)
+
+    def _ascend(self, margin, problem, u, choice):
+        return ascend(margin, problem, u, choice, self.max_iter, self.trust)
 
     def _scattered(self, margin, problem, random):
         """The cheapest valid one of random actions."""
@@ -101,8 +110,8 @@ class GreedySolver(BaseSolver):
 
     def _ascents(self, margin, problem, random):
         """Ascents from random actions: other features, other sides of a ridge."""
-        for u, choice in random_states(problem, self.n_random // 32, random):
-            yield ascend(margin, problem, u, choice, self.max_iter, self.trust)
+        for u, choice in random_states(problem, self.n_random // 8, random):
+            yield self._ascend(margin, problem, u, choice)
 
 
 def _slope(margin, z, target):

@@ -6,7 +6,7 @@ from ._base import MARGIN
 
 
 @torch.no_grad()
-def shrink(margin, problem, u, choice, n_iter=7, tolerance=1e-4):
+def shrink(margin, problem, u, choice, n_iter=5, tolerance=1e-3):
     """Drop, then shorten every change as far as the margin allows.
 
     The change that bought least margin per unit of cost goes first. States that do not reach
@@ -18,9 +18,9 @@ def shrink(margin, problem, u, choice, n_iter=7, tolerance=1e-4):
     problem : Problem
     u, choice : tensors
         States, see `_problem`.
-    n_iter : int, default=7
+    n_iter : int, default=5
         Evaluations of the line search for each numeric change.
-    tolerance : float, default=1e-4
+    tolerance : float, default=1e-3
         Share of a change that is not worth another evaluation.
 
     Returns
@@ -110,11 +110,7 @@ def _shorten(margin, problem, u, choice, rows, feature, below, n_iter, tolerance
         width = hi[open_] - lo[open_]
         share = -below[open_] / (at[open_] - below[open_]).clamp(min=1e-12)
         # A little past the predicted root, so that both ends close in.
-        share = (
-            (share + 10 * tolerance).clamp(0.01, 0.99)
-            if i % 3 != 2
-            else torch.full_like(share, 0.5)
-        )
+        share = (share + tolerance).clamp(0.01, 0.99) if i % 3 != 2 else torch.full_like(share, 0.5)
         middle = lo[open_] + width * share
         grid = unit[open_] > 0
         step = torch.where(grid, unit[open_], torch.ones_like(middle))

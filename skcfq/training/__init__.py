@@ -1,30 +1,47 @@
 """Losses, teacher recourse and the one training loop: joins recourse and quantization."""
 
+from ._allocate import (
+    FisherSensitivity,
+    RecourseSensitivity,
+    allocate_by_preference,
+    allocate_by_value,
+    fisher_diagonal,
+)
 from ._batches import Batch, BatchDataset, TensorBatches
 from ._calibration import Calibration, conformal_offset
 from ._deploy import deployed
+from ._distil import DistilObjective
 from ._faithful import FaithfulObjective
-from ._net import EpochHook, TrainingPlan, allocate_by_preference, train, wrap_net
+from ._net import EpochHook, TrainingPlan, train, wrap_net
 from ._objectives import Lesson, PaperObjective, Prepared, TaskObjective
-from ._rows import merge_rows, validation_split
+from ._post_training import OutputObjective, WeightObjective
+from ._rows import held_out_split, merge_rows, validation_split
 from ._terms import Step, short_action
 
 __all__ = [
     "Batch",
     "BatchDataset",
     "Calibration",
+    "DistilObjective",
     "EpochHook",
     "FaithfulObjective",
+    "FisherSensitivity",
     "Lesson",
+    "OutputObjective",
     "PaperObjective",
     "Prepared",
+    "RecourseSensitivity",
     "Step",
     "TaskObjective",
     "TensorBatches",
     "TrainingPlan",
+    "WeightObjective",
     "allocate_by_preference",
+    "allocate_by_value",
     "conformal_offset",
     "deployed",
+    "fisher_diagonal",
+    "held_out_split",
     "merge_rows",
     "short_action",
     "train",

@@ -5,6 +5,7 @@ import math
 import numbers
 
 import numpy as np
+from scipy.stats import beta
 
 #: Added to the offset, so that the row that sets it is valid in spite of rounding.
 NUDGE = 1e-6
@@ -33,6 +34,22 @@ class Calibration:
     level: float
     bound: float
     attained: float
+
+    def upper_bound(self, confidence=0.95):
+        """What the population's validity drop exceeds for few sets of held-out people.
+
+        Parameters
+        ----------
+        confidence : float, default=0.95
+            Share of the sets for which the bound holds, between 0 and 1.
+
+        Returns
+        -------
+        float
+            Quantile of Beta(k, n + 1 - k), with ``k / (n + 1) = bound``.
+        """
+        k = round(self.bound * (self.n_counted + 1))
+        return float(beta.ppf(confidence, k, self.n_counted + 1 - k))
 
 
 def conformal_offset(margin, level):

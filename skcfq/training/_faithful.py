@@ -137,8 +137,7 @@ class FaithfulObjective(BaseEstimator):
             "middle": x + 0.5 * delta,
             "past": x + 1.15 * delta,
         }
-        counted = torch.from_numpy((advice.success & advice.needed).astype("float32"))
-        extra = {"counted": counted}
+        extra = {"counted": lesson.counted}
         with torch.no_grad():
             extra["teacher"] = lesson.network(x)
             for name, rows in points.items():

@@ -4,20 +4,14 @@ import contextlib
 import dataclasses
 import functools
 
-import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.helper import predefined_split
 
-from ..quantization import (
-    allocate_bits,
-    apply_allocation,
-    bit_preferences,
-    gumbel_noise,
-    quant_layers,
-)
+from ..quantization import gumbel_noise, quant_layers
 from ..recourse import one_thread
+from ._allocate import allocate_by_preference
 from ._batches import BatchDataset, TensorBatches
 from ._terms import Step
 
@@ -133,24 +127,6 @@ class AllocateBits(Callback):
         """Allocate once."""
         if len(net.history) == self.epoch:
             allocate_by_preference(net.module_, self.budget)
-
-
-def allocate_by_preference(module, budget):
-    """Fix the widths that the preferences like best within the budget.
-
-    A wider layer is never liked less than a narrower one: bits that no layer asks for are spent
-    all the same, since they only bring the weights closer to full precision.
-
-    Parameters
-    ----------
-    module : QuantMLP
-    budget : float
-        Average bits per weight.
-    """
-    layers = quant_layers(module)
-    liked = np.maximum.accumulate(bit_preferences(module), axis=1)  # (n_layers, n_candidates)
-    sizes = [layer.n_weights for layer in layers]
-    apply_allocation(module, allocate_bits(liked, sizes, layers[0].candidate_bits, budget))
 
 
 class StopWhenSettled(EarlyStopping):

@@ -28,6 +28,8 @@ class Lesson:
         What people may do.
     advice : RecourseResult or None
         The teacher's recourse; None unless the objective has ``needs_recourse``.
+    weight : tensor of shape (n_samples,)
+        Weights of the rows.
     """
 
     x: torch.Tensor
@@ -36,6 +38,12 @@ class Lesson:
     frame: object
     space: object
     advice: object
+    weight: torch.Tensor
+
+    @property
+    def counted(self):
+        """1.0 for people who need recourse and have advice, else 0.0; shape (n_samples,)."""
+        return torch.from_numpy((self.advice.success & self.advice.needed).astype("float32"))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -59,3 +59,36 @@ def validation_split(y, fraction, random_state):
         everyone, test_size=fraction, stratify=y, random_state=random_state
     )
     return np.sort(train), np.sort(valid)
+
+
+def held_out_split(frame, codes, fraction, random_state):
+    """Positions to learn from and to hold out, stratified by class.
+
+    Follows from what the rows hold: who is held out does not depend on their order. The only
+    member of a class is not held out.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n_samples, n_features)
+    codes : ndarray of int, shape (n_samples,)
+        Class indices.
+    fraction : float
+        Share held out.
+    random_state : int
+
+    Returns
+    -------
+    learn, held : ndarrays of int
+    """
+    fingerprint = pd.util.hash_pandas_object(frame, index=False).to_numpy()
+    everyone = np.lexsort([codes, fingerprint])
+    alone = np.bincount(codes)[codes[everyone]] < 2
+    rest = everyone[~alone]
+    if len(rest) < 2:
+        raise ValueError(
+            f"n_samples={len(frame)}: too few rows to learn from some and hold out others."
+        )
+    learn, held = train_test_split(
+        rest, test_size=fraction, stratify=codes[rest], random_state=random_state
+    )
+    return np.concatenate([learn, everyone[alone]]), held

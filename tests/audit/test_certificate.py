@@ -2,12 +2,19 @@
 
 import numpy as np
 import pytest
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skcfq import FullPrecisionClassifier, QATClassifier, RecourseAuditor, margin_certificate
+from skcfq import (
+    FullPrecisionClassifier,
+    QATClassifier,
+    RecourseAuditor,
+    ValidityCalibrator,
+    margin_certificate,
+)
 
 NUMBERS = ["income", "debt", "savings", "years_employed", "open_loans"]
 
@@ -74,6 +81,21 @@ def test_without_a_result_the_reference_is_asked(teacher, student, people):
     assert asked.to_frame().equals(
         margin_certificate(teacher, student, people, result, 0.1).to_frame()
     )
+
+
+def test_a_shift_of_the_decision_shifts_the_bounds(credit, teacher, student, people):
+    shifted = ValidityCalibrator(
+        FrozenEstimator(student),
+        FrozenEstimator(teacher),
+        actions=credit.actions,
+        validity_level=0.2,
+    ).fit(credit.data, credit.target)
+    before = margin_certificate(teacher, student, people, None, 0.05)
+    after = margin_certificate(teacher, shifted, people, None, 0.05)
+    offset = shifted.calibration_.offset
+    assert offset != 0
+    np.testing.assert_allclose(after.deployed_low, before.deployed_low + offset, atol=1e-9)
+    np.testing.assert_allclose(after.reference_margin, before.reference_margin)
 
 
 def test_a_mapping_gives_raw_units(teacher, student, people):

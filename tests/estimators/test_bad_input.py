@@ -373,12 +373,12 @@ def test_all_that_is_impossible_is_listed(X, y):
     with refused(
         "CFQClassifier has 6 problems:\n"
         "  1. hidden_layer_sizes=(8, 0): whole numbers >= 1 are needed, or () for no hidden layer.\n"
-        "  2. callbacks holds 'stop': instances of skorch.callbacks.Callback are needed.\n"
-        "  3. target='yes' is not one of the classes ['granted', 'refused'].\n"
-        '  4. bits=7.5: not a width. Allowed: "ternary" (or 1.58), 2, 3, 4, 5, 6, 7, 8.\n'
-        "  5. bit_budget=1.5 is below the narrowest width, 2 bits: raise the budget, or add a "
+        "  2. target='yes' is not one of the classes ['granted', 'refused'].\n"
+        '  3. bits=7.5: not a width. Allowed: "ternary" (or 1.58), 2, 3, 4, 5, 6, 7, 8.\n'
+        "  4. bit_budget=1.5 is below the narrowest width, 2 bits: raise the budget, or add a "
         "narrower width to bits (1.58 is ternary).\n"
-        "  6. hinge=-1: a number >= 0 is needed."
+        "  5. hinge=-1: a number >= 0 is needed.\n"
+        "  6. callbacks holds 'stop': instances of skorch.callbacks.Callback are needed."
     ):
         CFQClassifier(
             (8, 0),

@@ -7,7 +7,15 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from skcfq import CFQClassifier, FullPrecisionClassifier, QATClassifier, RecourseAuditor
+from skcfq import (
+    CFQClassifier,
+    FullPrecisionClassifier,
+    OutputObjective,
+    PTQClassifier,
+    QATClassifier,
+    RecourseAuditor,
+    ValidityCalibrator,
+)
 
 SMALL = {"hidden_layer_sizes": (16,), "max_epochs": 20, "lr": 2e-2, "random_state": 0}
 TEACHER = FullPrecisionClassifier(**SMALL)
@@ -15,6 +23,15 @@ ESTIMATORS = [
     TEACHER,
     QATClassifier(teacher=TEACHER, **SMALL),
     CFQClassifier(),
+    PTQClassifier(teacher=TEACHER),
+    PTQClassifier(teacher=TEACHER, objective=OutputObjective(), activation_bits=8),
+    ValidityCalibrator(
+        LogisticRegression(),
+        LogisticRegression(C=100),
+        validity_level=0.5,
+        calibration_fraction=0.6,
+        random_state=0,
+    ),
     RecourseAuditor(LogisticRegression(), LogisticRegression(C=0.1)),
 ]
 

@@ -14,17 +14,19 @@ from skcfq.quantization._bits import exact_average
 from .strategies import WIDTHS, allocation_problems
 
 
-def brute_force(values, sizes, bits, budget):
+def brute_force(values, sizes, bits, budget, pinned=None):
     """The best of all allocations, in exact arithmetic; of equals, that with the widest layers first."""
     best = None
     for choice in itertools.product(range(len(bits)), repeat=len(sizes)):
         chosen = tuple(bits[k] for k in choice)
         if exact_average(sizes, chosen) > Fraction(budget):
             continue
+        if any(chosen[layer] != width for layer, width in (pinned or {}).items()):
+            continue
         value = sum(Fraction(row[k]) for row, k in zip(values.tolist(), choice, strict=True))
         if best is None or (value, chosen) > best:
             best = (value, chosen)
-    return best[1]
+    return best and best[1]
 
 
 @settings(max_examples=400)
@@ -59,6 +61,47 @@ def test_no_budget_is_left_that_a_layer_could_use():
 
 def test_equal_layers_favour_the_earlier():
     assert allocate_bits([[0, 1], [0, 1]], [10, 10], (2, 4), 3) == (4, 2)
+
+
+def test_the_small_last_layer_gets_full_width_where_it_costs_no_other_layer_anything():
+    sizes, bits = [6000, 3000, 60], (2, 4, 8)
+    likes_four = [[0.0, 1.0, 1.0]] * 3
+    assert allocate_bits(likes_four, sizes, bits, 4.1) == (4, 4, 8)
+    assert allocate_bits(likes_four, sizes, bits, 4.0) == (4, 4, 4)
+
+
+@settings(max_examples=200)
+@given(allocation_problems(), st.data())
+def test_allocation_with_pinned_layers_is_that_of_brute_force(problem, data):
+    values, sizes, bits, budget = problem
+    n_layers = len(sizes)
+    pinned = data.draw(st.dictionaries(st.integers(0, n_layers - 1), st.sampled_from(bits)))
+    expected = brute_force(values, sizes, bits, budget, pinned)
+    from_the_end = {layer - n_layers: width for layer, width in pinned.items()}
+    for written in (pinned, from_the_end):
+        if expected is None:
+            with pytest.raises(ValueError, match="Raise the budget, or pin less"):
+                allocate_bits(values, sizes, bits, budget, written)
+        else:
+            assert allocate_bits(values, sizes, bits, budget, written) == expected
+
+
+def test_pins_that_the_budget_does_not_carry():
+    with pytest.raises(
+        ValueError,
+        match=r"^bit_budget=3: the pinned layers, with 2 bits elsewhere, take 3\.5 bits per weight\. "
+        r"Raise the budget, or pin less\.$",
+    ):
+        allocate_bits(np.zeros((2, 3)), [30, 10], (2, 4, 8), 3, {-1: 8})
+
+
+def test_problems_of_pins_are_named_at_once():
+    with pytest.raises(
+        ValueError,
+        match=r"(?s)3 problems.*pinned layer 2: each of 2 layers once.*pinned layer 0: 3 is no "
+        r"candidate width\. Allowed: \(2, 4\).*pinned layer -1: each of 2 layers once",
+    ):
+        allocate_bits(np.zeros((2, 2)), [1, 1], (2, 4), 4, {2: 4, 0: 3, 1: 2, -1: 4})
 
 
 def test_columns_may_come_in_any_order():

@@ -8,7 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from skcfq import ActionSet, FaithfulObjective, GreedySolver, PaperObjective, TaskObjective
+from skcfq import (
+    ActionSet,
+    DistilObjective,
+    FaithfulObjective,
+    GreedySolver,
+    PaperObjective,
+    TaskObjective,
+)
 from skcfq.actions import Encoding, bind_actions
 from skcfq.quantization import build_quantized, linear_layers, mlp
 from skcfq.training import Batch, Lesson, Step, short_action
@@ -35,7 +42,7 @@ def lesson():
     space = bind_actions(actions, Encoding(None, frame.columns), frame)
     advice = GreedySolver().solve(network, frame, 1, space)
     x = torch.tensor(frame.to_numpy(), dtype=torch.float32)
-    return Lesson(x, network, 1, frame, space, advice)
+    return Lesson(x, network, 1, frame, space, advice, torch.ones(len(x)))
 
 
 def step_of(network, lesson, prepared, y=(0, 1, 0, 1, 0), weight=None):
@@ -209,8 +216,33 @@ def test_just_short_of_a_categorical_action_lacks_one_change():
         (PaperObjective(eta=-1), "eta=-1: a number >= 0 is needed."),
         (PaperObjective(match_steps=0), "match_steps=0: an integer >= 1 is needed."),
         (FaithfulObjective(rho=1.5), "rho=1.5: a share between 0 and 1 is needed."),
+        (DistilObjective(at_recourse=2), "at_recourse=2: True or False is needed."),
         (TaskObjective(bit_cost=math.nan), "bit_cost=nan: a number >= 0 is needed."),
     ],
 )
 def test_wrong_parameters_are_named(objective, problem):
     assert objective.problems() == [problem]
+
+
+@pytest.mark.parametrize("at_recourse", [False, True])
+def test_distillation_is_labels_and_squared_logits(lesson, at_recourse):
+    objective = DistilObjective(strength=0.5, at_recourse=at_recourse, task=2.0, bit_cost=0.0)
+    assert objective.needs_recourse == at_recourse
+    given = lesson if at_recourse else dataclasses.replace(lesson, advice=None)
+    prepared = objective.prepare(given)
+    student = affine([0.5, 1.0], -0.2)
+    weight = torch.tensor([1.0, 2.0, 0.5, 1.0, 0.5])
+    step = step_of(student, lesson, prepared, weight=weight)
+    losses = F.cross_entropy(student(lesson.x), torch.tensor([0, 1, 0, 1, 0]), reduction="none")
+
+    def distance(rows):
+        # Up to a common constant: half the squared difference of the margins.
+        gap = (student(rows) - lesson.network(rows)) @ torch.tensor([-1.0, 1.0])
+        return gap.square() / 2
+
+    expected = 2.0 * (losses * weight).mean() + 0.5 * (distance(lesson.x) * weight).mean()
+    if at_recourse:
+        counted = weight * lesson.counted
+        moved = torch.from_numpy(lesson.advice.encoded)
+        expected = expected + 0.5 * (distance(moved) * counted).sum() / counted.sum()
+    torch.testing.assert_close(total(prepared, step), expected)

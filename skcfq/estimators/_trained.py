@@ -1,0 +1,152 @@
+"""Quantization-aware training behind scikit-learn's interface."""
+
+import numbers
+
+import torch
+
+from .._utils._sklearn import InstanceWith, Interval
+from ..quantization import linear_layers, mlp, quant_layers
+from ..training import Batch, allocate_by_preference, train
+from ._checks import read_widths
+from ._quantized import BaseQuantizedClassifier
+from ._training import TRAINING_CONSTRAINTS, hold_out, training_plan, training_problems
+
+
+class BaseTrainedClassifier(BaseQuantizedClassifier):
+    """Common part of the classifiers that are trained while quantized: all but the objective."""
+
+    _parameter_constraints = {
+        **BaseQuantizedClassifier._parameter_constraints,
+        **TRAINING_CONSTRAINTS,
+        "start": [InstanceWith(["calibrate"]), None],
+        "search_fraction": [Interval(numbers.Real, 0, 1, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(128, 64),
+        *,
+        bit_budget=4.0,
+        byte_budget=None,
+        bits=(2, 3, 4, 8),
+        activation_bits=None,
+        per_channel=True,
+        prune_fraction=0.0,
+        allocation=None,
+        pin=None,
+        start=None,
+        search_fraction=0.3,
+        preprocessor="auto",
+        actions=None,
+        target=None,
+        solver=None,
+        teacher=None,
+        memory=None,
+        max_epochs=30,
+        batch_size="auto",
+        lr=1e-3,
+        weight_decay=1e-2,
+        class_weight=None,
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=8,
+        callbacks=None,
+        device="cpu",
+        random_state=None,
+        verbose=0,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.bit_budget = bit_budget
+        self.byte_budget = byte_budget
+        self.bits = bits
+        self.activation_bits = activation_bits
+        self.per_channel = per_channel
+        self.prune_fraction = prune_fraction
+        self.allocation = allocation
+        self.pin = pin
+        self.start = start
+        self.search_fraction = search_fraction
+        self.preprocessor = preprocessor
+        self.actions = actions
+        self.target = target
+        self.solver = solver
+        self.teacher = teacher
+        self.memory = memory
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.callbacks = callbacks
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _problems(self, frame):
+        problems = [*super()._problems(frame), *training_problems(self)]
+        if self.start is not None:
+            if hasattr(self.start, "problems"):
+                problems += self.start.problems()
+            if self.allocation is None and len(read_widths(self.bits, self.bit_budget)[0]) > 1:
+                problems.append(
+                    f"start={self.start!r} needs widths that are settled before training: give "
+                    "allocation, or one width in bits."
+                )
+        return problems
+
+    def _start(self):
+        return self.start
+
+    @property
+    def _n_layers(self):
+        return len(self.hidden_layer_sizes) + 1
+
+    @property
+    def _n_subtasks(self):
+        return self.max_epochs
+
+    def _network(self, twin, n_columns, seed):
+        """The teacher's network, or a new one if its layers have other sizes."""
+        sizes = [n_columns, *self.hidden_layer_sizes, len(self.classes_)]
+        if twin is not None and [each.out_features for each in linear_layers(twin)] == sizes[1:]:
+            return twin
+        for name in ("allocation", "start"):
+            if getattr(self, name) is not None:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} goes by the teacher's layers, but the teacher has "
+                    f"no ReLU layers of the sizes {sizes}: give its hidden_layer_sizes, or {name}=None."
+                )
+        return mlp(sizes, torch.Generator().manual_seed(seed))
+
+    def _quantize(self, module, network, lesson, codes, budget, seed, task):
+        """Train; returns the history."""
+        if self.start is not None:
+            self.start.calibrate(module, network, lesson)
+        prepared = self._objective().prepare(lesson)
+        batch = Batch(lesson.x, codes, lesson.weight, prepared.points, prepared.extra)
+        train_rows, valid_rows = hold_out(self, codes.numpy(), seed)
+        searching = any(layer.bits is None for layer in quant_layers(module))
+        history = train(
+            module,
+            prepared.terms,
+            batch.take(torch.from_numpy(train_rows)),
+            None if valid_rows is None else batch.take(torch.from_numpy(valid_rows)),
+            self._target_index,
+            training_plan(
+                self,
+                len(train_rows),
+                seed,
+                task.hooks(),
+                bit_budget=budget,
+                search_epochs=max(1, round(self.search_fraction * self.max_epochs))
+                if searching
+                else 0,
+            ),
+        )
+        if any(layer.bits is None for layer in quant_layers(module)):
+            # A callback of the user's ended the training, or went back, before the search ended.
+            allocate_by_preference(module, budget)
+        return history

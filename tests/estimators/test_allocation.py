@@ -1,0 +1,139 @@
+"""Widths by sensitivity and pinned layers in training."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+
+from skcfq import (
+    CFQClassifier,
+    FisherSensitivity,
+    OutputObjective,
+    PTQClassifier,
+    QATClassifier,
+    RecourseSensitivity,
+)
+from skcfq.quantization import packed_bytes
+
+
+def small(classifier, teacher, credit, **params):
+    settings = {"actions": credit.actions, "target": "granted", "random_state": 0}
+    model = classifier(
+        (16, 8), teacher=FrozenEstimator(teacher), max_epochs=3, **{**settings, **params}
+    )
+    return model.fit(credit.data, credit.target)
+
+
+@pytest.mark.parametrize("classifier", [CFQClassifier, QATClassifier])
+@pytest.mark.parametrize("allocation", [FisherSensitivity(), RecourseSensitivity()])
+def test_widths_are_those_of_post_training_quantization(credit, teacher, classifier, allocation):
+    model = small(classifier, teacher, credit, allocation=allocation, bit_budget=3.3)
+    expected = PTQClassifier(
+        teacher=FrozenEstimator(teacher), allocation=allocation, bit_budget=3.3,
+        actions=credit.actions, target="granted",
+    ).fit(credit.data, credit.target)  # fmt: skip
+    assert model.bits_ == expected.bits_
+    assert model.average_bits_ <= 3.3
+    assert len(model.history_) == 3
+
+
+@pytest.mark.parametrize("allocation", [None, FisherSensitivity()])
+def test_pinned_layers_keep_their_width_through_training(credit, teacher, allocation):
+    model = small(
+        CFQClassifier, teacher, credit, allocation=allocation, pin={0: 3, -1: 8}, bit_budget=4
+    )
+    assert (model.bits_[0], model.bits_[-1]) == (3, 8)
+    assert model.average_bits_ <= 4
+
+
+def test_pins_that_break_the_budget_fail_before_training(credit, teacher):
+    with pytest.raises(ValueError, match="the pinned layers, with 2 bits elsewhere, take"):
+        small(QATClassifier, teacher, credit, pin={0: 8}, bit_budget=3)
+    with pytest.raises(ValueError, match="pin: there is no layer 3; the network has 3"):
+        small(QATClassifier, teacher, credit, pin={3: 8})
+
+
+def test_sensitivities_need_the_teachers_layers(credit):
+    model = QATClassifier(
+        (4,), teacher=LogisticRegression(max_iter=5000), allocation=FisherSensitivity()
+    )
+    X = credit.data.select_dtypes("number")
+    with pytest.raises(
+        ValueError,
+        match=r"allocation=FisherSensitivity\(\) goes by the teacher's layers, but the teacher has no "
+        r"ReLU layers of the sizes",
+    ):
+        model.fit(X, credit.target)
+
+
+def test_one_width_asks_nobody(credit, teacher):
+    class NeverAsked:
+        needs_recourse = True
+
+        def values(self, module, network, lesson):
+            raise AssertionError("asked")
+
+    model = small(QATClassifier, teacher, credit, bits=4, allocation=NeverAsked())
+    assert set(model.bits_) == {4}
+
+
+def test_parameters_survive_clone_and_are_searched(credit, teacher):
+    model = CFQClassifier(allocation=RecourseSensitivity(), pin={-1: 8})
+    params = clone(model).get_params()
+    assert isinstance(params["allocation"], RecourseSensitivity)
+    assert params["pin"] == {-1: 8}
+    assert np.isfinite(small(CFQClassifier, teacher, credit, pin={-1: 8}).average_bits_)
+
+
+@pytest.mark.parametrize("classifier", [CFQClassifier, QATClassifier])
+def test_training_starts_from_post_training_quantization(credit, teacher, classifier):
+    """At a learning rate of next to nothing it stays there; a plain start stays elsewhere."""
+    settings = {"bits": 3, "activation_bits": 4, "bit_budget": 3}
+    expected = PTQClassifier(
+        teacher=FrozenEstimator(teacher), objective=OutputObjective(), actions=credit.actions,
+        target="granted", **settings,
+    ).fit(credit.data, credit.target)  # fmt: skip
+    frozen = {"lr": 1e-12, "weight_decay": 0.0, **settings}
+    started = small(classifier, teacher, credit, start=OutputObjective(), **frozen)
+    plain = small(classifier, teacher, credit, **frozen)
+    scores = expected.decision_function(credit.data)
+    np.testing.assert_allclose(started.decision_function(credit.data), scores, atol=1e-4)
+    assert np.abs(plain.decision_function(credit.data) - scores).max() > 0.01
+
+
+def test_a_start_needs_settled_widths_and_the_teachers_layers(credit, teacher):
+    with pytest.raises(
+        ValueError,
+        match=r"^QATClassifier: start=OutputObjective\(\) needs widths that are settled before training: "
+        r"give allocation, or one width in bits\.$",
+    ):
+        small(QATClassifier, teacher, credit, start=OutputObjective())
+    with pytest.raises(ValueError, match="recourse=-1: a number >= 0 is needed"):
+        small(QATClassifier, teacher, credit, start=OutputObjective(recourse=-1), bits=4)
+    model = QATClassifier((5,), teacher=FrozenEstimator(teacher), start=OutputObjective(), bits=4)
+    with pytest.raises(ValueError, match=r"start=OutputObjective\(\) goes by the teacher's layers"):
+        model.fit(credit.data, credit.target)
+
+
+@pytest.mark.parametrize("classifier", [CFQClassifier, QATClassifier, PTQClassifier])
+@pytest.mark.parametrize("byte_budget", [330, 420, 10_000])
+def test_byte_budget_is_kept_beside_the_bit_budget(credit, teacher, classifier, byte_budget):
+    params = {} if classifier is PTQClassifier else {"max_epochs": 2}
+    model = classifier(
+        (16, 8), teacher=FrozenEstimator(teacher), actions=credit.actions, target="granted",
+        byte_budget=byte_budget, bit_budget=6, random_state=0, **params,
+    ).fit(credit.data, credit.target)  # fmt: skip
+    assert model.packed_bytes_ == packed_bytes(model.net_.module_) <= byte_budget
+    assert model.average_bits_ <= 6
+    if byte_budget < 10_000:
+        assert model.packed_bytes_ > 0.85 * byte_budget
+    else:
+        assert model.average_bits_ > 5
+
+
+def test_a_byte_budget_that_cannot_be_kept(credit, teacher):
+    with pytest.raises(ValueError, match="byte_budget=100: with the narrowest widths"):
+        small(QATClassifier, teacher, credit, byte_budget=100)
+    with pytest.raises(ValueError, match="byte_budget=500: with the narrowest widths"):
+        small(QATClassifier, teacher, credit, byte_budget=500, bits=8, bit_budget=8)

@@ -1,0 +1,36 @@
+"""Prune and quantize: what is pruned is 0 in the model that is deployed."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+
+from skcfq import CFQClassifier, QATClassifier
+from skcfq.quantization import linear_layers, quant_layers
+from skcfq.training import deployed
+
+
+@pytest.mark.parametrize("classifier", [CFQClassifier, QATClassifier])
+def test_trap_pruned_weights_revived_by_later_training(credit, teacher, classifier):
+    model = classifier(
+        (16, 8), teacher=FrozenEstimator(teacher), prune_fraction=0.3, weight_decay=0.1,
+        max_epochs=4, lr=0.02, random_state=0,
+    )  # fmt: skip
+    fitted = clone(model).fit(credit.data, credit.target)
+    size = torch.cat([w.weight.abs().flatten() for w in linear_layers(teacher.net_.module_)])
+    limit = size.sort().values[round(0.3 * len(size)) - 1]
+    source = linear_layers(teacher.net_.module_)
+    for each in (fitted, pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted)):
+        network = linear_layers(deployed(each.net_.module_))
+        layers = quant_layers(each.net_.module_)
+        n_pruned = sum(int((~layer.kept).sum()) for layer in layers)
+        assert n_pruned == round(0.3 * len(size))
+        for layer, linear, before in zip(layers, network, source, strict=True):
+            gone = before.weight.abs() <= limit
+            assert torch.equal(gone, ~layer.kept)
+            assert not linear.weight[gone].any()
+    assert fitted.average_bits_ <= 4
+    assert (fitted.predict_proba(credit.data) == each.predict_proba(credit.data)).all()

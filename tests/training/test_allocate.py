@@ -1,0 +1,176 @@
+"""Widths by sensitivity."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from skcfq import ActionSet, FisherSensitivity, GreedySolver, RecourseSensitivity
+from skcfq.actions import Encoding, bind_actions
+from skcfq.quantization import (
+    average_bits,
+    build_quantized,
+    linear_layers,
+    mlp,
+    quant_layers,
+)
+from skcfq.training import Lesson, allocate_by_value, fisher_diagonal
+
+WIDTHS = (2, 3, 4, 8)
+
+
+def make_lesson(network, n=60, seed=0, weight=None):
+    generator = torch.Generator().manual_seed(seed)
+    n_columns = linear_layers(network)[0].in_features
+    x = torch.randn(n, n_columns, generator=generator)
+    frame = pd.DataFrame(x.numpy().astype(float), columns=[f"x{i}" for i in range(n_columns)])
+    space = bind_actions(ActionSet(), Encoding(None, frame.columns), frame)
+    advice = GreedySolver().solve(network, frame, 1, space)
+    weight = torch.ones(n) if weight is None else weight
+    return Lesson(x, network, 1, frame, space, advice, weight)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return mlp((5, 12, 8, 2), torch.Generator().manual_seed(3)).requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def lesson(network):
+    return make_lesson(network)
+
+
+def quantized(network, bits=WIDTHS):
+    return build_quantized(linear_layers(network), bits)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_fisher_diagonal_is_that_of_squared_gradients_row_by_row(n_classes):
+    network = mlp((4, 6, 5, n_classes), torch.Generator().manual_seed(0))
+    linears = linear_layers(network)
+    generator = torch.Generator().manual_seed(1)
+    x, weight = torch.randn(7, 4, generator=generator), torch.rand(7, generator=generator)
+    expected = [torch.zeros_like(linear.weight) for linear in linears]
+    for row, w in zip(x, weight, strict=True):
+        log_p = F.log_softmax(network(row), dim=0)
+        for label in range(n_classes):
+            gradients = torch.autograd.grad(
+                log_p[label], [linear.weight for linear in linears], retain_graph=True
+            )
+            for total, gradient in zip(expected, gradients, strict=True):
+                total += w / weight.sum() * log_p[label].exp().detach() * gradient**2
+    with torch.no_grad():
+        found = fisher_diagonal(linears, x, weight)
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_fisher_sensitivity_is_the_rise_of_the_cross_entropy_for_one_small_change(network, lesson):
+    """To second order, where only one weight moves: the diagonal is all there is."""
+    linears = linear_layers(network)
+    fisher = fisher_diagonal(linears, lesson.x, lesson.weight)
+    p = network(lesson.x).softmax(1)
+    before = -(p * network(lesson.x).log_softmax(1)).sum(1).mean()
+    moved = mlp((5, 12, 8, 2), torch.Generator().manual_seed(3)).requires_grad_(False)
+    index = np.unravel_index(int(fisher[2].argmax()), fisher[2].shape)
+    linear_layers(moved)[2].weight[index] += 0.02
+    rise = -(p * moved(lesson.x).log_softmax(1)).sum(1).mean() - before
+    assert rise.item() == pytest.approx(0.5 * fisher[2][index].item() * 0.02**2, rel=0.05)
+
+
+def test_recourse_sensitivity_is_the_squared_change_of_the_margin(network, lesson):
+    module = quantized(network)
+    values = RecourseSensitivity().values(module, network, lesson)
+    assert values.shape == (3, 4)
+    advised = torch.from_numpy(lesson.advice.encoded)[lesson.counted.bool()]
+    assert len(advised) > 10
+
+    def margin(net):
+        logits = net(advised)
+        return logits[:, 1] - logits[:, 0]
+
+    for layer in range(3):
+        for choice in range(4):
+            changed = mlp((5, 12, 8, 2), torch.Generator().manual_seed(3)).requires_grad_(False)
+            linear_layers(changed)[layer].weight.copy_(
+                quant_layers(module)[layer].quantized_weight(choice).detach()
+            )
+            expected = -(margin(changed) - margin(network)).square().mean().item()
+            assert values[layer, choice] == pytest.approx(expected, rel=1e-3, abs=1e-9)
+
+
+@pytest.mark.parametrize("sensitivity", [RecourseSensitivity(), FisherSensitivity()])
+def test_wider_is_worth_more(network, lesson, sensitivity):
+    values = sensitivity.values(quantized(network), network, lesson)
+    assert (values <= 0).all()
+    assert (np.diff(values, axis=1)[:, -1] > 0).all()
+    assert (values[:, -1] > 0.05 * values[:, 0]).all()
+
+
+def test_recourse_sensitivity_finds_the_layer_that_recourse_hangs_on():
+    """The second layer's error reaches the margin a hundred times enlarged; the first's does not."""
+    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).requires_grad_(False)
+    generator = torch.Generator().manual_seed(0)
+    for linear, size in zip(linear_layers(network), (0.01, 1.0), strict=True):
+        linear.weight.copy_(size * torch.randn(linear.weight.shape, generator=generator))
+        linear.bias.fill_(1.0)
+    network[2].bias.copy_(
+        torch.tensor([network(torch.zeros(3))[1] - network(torch.zeros(3))[0], 0])
+    )
+    lesson = make_lesson(network)
+    values = RecourseSensitivity().values(quantized(network), network, lesson)
+    assert (values[1, :3] < 10 * values[0, :3]).all()
+
+
+def test_weights_of_rows_count(network):
+    weight = torch.zeros(60)
+    weight[:20] = 1.0
+    part = make_lesson(network, weight=weight)
+    few = dataclasses.replace(
+        part, x=part.x[:20], weight=weight[:20], advice=part.advice.take(np.arange(20))
+    )
+    for sensitivity in (RecourseSensitivity(), FisherSensitivity()):
+        module = quantized(network)
+        np.testing.assert_allclose(
+            sensitivity.values(module, network, part),
+            sensitivity.values(module, network, few),
+            rtol=1e-4,
+        )
+
+
+def test_nobody_to_advise_is_an_error(network, lesson):
+    nobody = dataclasses.replace(lesson.advice, needed=np.zeros_like(lesson.advice.needed))
+    with pytest.raises(ValueError, match=r"^RecourseSensitivity: nobody among the training rows"):
+        RecourseSensitivity().values(
+            quantized(network), network, dataclasses.replace(lesson, advice=nobody)
+        )
+
+
+@given(
+    budget=st.floats(2.0, 8.0),
+    pins=st.dictionaries(st.integers(0, 2), st.sampled_from(WIDTHS), max_size=2),
+    seed=st.integers(0, 5),
+)
+def test_trap_a_bit_budget_that_is_a_penalty_and_not_a_guarantee(budget, pins, seed):
+    network = mlp((5, 12, 8, 2), torch.Generator().manual_seed(seed)).requires_grad_(False)
+    module = quantized(network)
+    layers = quant_layers(module)
+    for position, width in pins.items():
+        layers[position].fix_bits(width)
+    values = np.random.default_rng(seed).normal(size=(3, 4))
+    least = sum(layer.n_weights * pins.get(i, 2) for i, layer in enumerate(layers)) / sum(
+        layer.n_weights for layer in layers
+    )
+    if least > budget:
+        with pytest.raises(ValueError, match="Raise the budget, or pin less"):
+            allocate_by_value(module, values, budget)
+    else:
+        allocate_by_value(module, values, budget)
+        assert average_bits(module) <= budget
+        assert all(layers[i].bits == width for i, width in pins.items())
