@@ -28,12 +28,18 @@ class Margin:
     Attributes
     ----------
     logits : callable
+    rounds : bool
+        Whether activations are rounded to levels, so that slopes are those of another function.
     """
 
     def __init__(self, logits, dtype=torch.float32):
         if dtype != torch.float32 and isinstance(logits, torch.nn.Module):
             logits = copy.deepcopy(logits).to(dtype)
         self.logits = logits
+        parts = logits.modules() if isinstance(logits, torch.nn.Module) else ()
+        self.rounds = any(
+            hasattr(part, "step") and getattr(part, "bits", None) is not None for part in parts
+        )
 
     def __call__(self, z, target):
         """Margins, (n,), of encoded rows (n, d) to classes (n,). Differentiable in `z`."""

@@ -2,6 +2,7 @@
 
 import torch
 
+from ._barter import barter
 from ._base import MARGIN, BaseSolver, no_bound
 from ._linear import cheapest_linear
 from ._polish import descend_l2, shrink
@@ -33,6 +34,9 @@ class GreedySolver(BaseSolver):
         standard deviations).
     n_random : int, default=128
         Random actions tried for people whom the ascents do not help; the same in every call.
+    n_trades : int, default=300
+        Random trades between changes on true outputs, where activations are rounded: there slopes
+        do not show what is cheapest.
     batch_size : int, default=4096
         People searched together; batches run on all cores.
 
@@ -57,11 +61,14 @@ class GreedySolver(BaseSolver):
     True
     """
 
-    def __init__(self, *, n_rounds=1, max_iter=40, trust=1.0, n_random=128, batch_size=4096):
+    def __init__(
+        self, *, n_rounds=1, max_iter=40, trust=1.0, n_random=128, n_trades=300, batch_size=4096
+    ):
         self.n_rounds = n_rounds
         self.max_iter = max_iter
         self.trust = trust
         self.n_random = n_random
+        self.n_trades = n_trades
         self.batch_size = batch_size
 
     def _search(self, margin, problem):
@@ -99,6 +106,9 @@ class GreedySolver(BaseSolver):
             part = problem.select(found)
             state = descend_l2(margin, part, best_u[found], best_choice[found])
             _keep_cheaper(margin, part, *state, found, best_u, best_choice, best_cost)
+        if margin.rounds:
+            state = barter(margin, problem, best_u, best_choice, self.n_trades, random)
+            offer(problem, everyone, [state])
         return best_u, best_choice, no_bound(problem)
 
     def _ascend(self, margin, problem, u, choice):
