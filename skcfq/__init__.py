@@ -18,8 +18,8 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "training",
     ],
     submod_attrs={
-        "actions": ["ActionSet", "rising_transitions"],
-        "audit": ["RecourseAuditor"],
+        "actions": ["ActionSet", "CausalActionSet", "rising_transitions"],
+        "audit": ["RecourseAuditor", "margin_certificate"],
         "estimators": [
             "CFQClassifier",
             "FullPrecisionClassifier",

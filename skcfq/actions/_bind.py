@@ -9,6 +9,8 @@ import pandas as pd
 
 from .._utils._errors import raise_problems
 from ._action_set import ActionSet
+from ._bind_graph import bind_graph
+from ._causal_set import CausalActionSet
 from ._features import AffineFeature, FixedFeature, TableFeature, numbers
 from ._groups import group_features
 from ._read import DROPPED
@@ -75,8 +77,15 @@ def bind_actions(actions, encoding, frame, sample_weight=None):
             move, wrong = _categories(actions, index, feature)
             problems += wrong
             discrete += move
-    raise_problems("ActionSet", problems)
-    return ActionSpace(actions, encoding, names, _numeric_moves(actions, lines), tuple(discrete))
+    causes = None
+    if isinstance(actions, CausalActionSet):
+        named = [line[1].name for line in lines]
+        causes, wrong = bind_graph(actions, features, encoding.features, named, frame, weight)
+        problems += wrong
+    raise_problems(type(actions).__name__, problems)
+    return ActionSpace(
+        actions, encoding, names, _numeric_moves(actions, lines), tuple(discrete), causes
+    )
 
 
 def _resolve_names(actions, names, features, frame):
@@ -114,9 +123,9 @@ def _resolve_names(actions, names, features, frame):
             hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
             problems.append(f"unknown feature {name!r}.{hint} Features are {_listing(names)}.")
     rename = {name: target for name, target in chosen.items() if name != target}
-    for field in _FIELDS:
+    for field in (*_FIELDS, "graph"):
         given = {}
-        for name in getattr(actions, field):
+        for name in getattr(actions, field, ()):
             other = given.setdefault(chosen.get(name, name), name)
             if other != name and isinstance(getattr(actions, field), dict):
                 problems.append(f"{field}: {other!r} and {name!r} are the same feature.")
@@ -147,7 +156,10 @@ def _renamed(actions, rename):
         return {rename.get(name, name): item for name, item in value.items()}
 
     fields = _FIELDS if isinstance(actions.cost_weights, str) else (*_FIELDS, "cost_weights")
-    return dataclasses.replace(actions, **{field: new(getattr(actions, field)) for field in fields})
+    renamed = {field: new(getattr(actions, field)) for field in fields}
+    if isinstance(actions, CausalActionSet):
+        renamed |= actions._renamed(rename)
+    return dataclasses.replace(actions, **renamed)
 
 
 def _unit_problems(actions, name, column):

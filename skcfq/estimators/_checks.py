@@ -1,9 +1,11 @@
 """What is wrong with parameters that only numbers and objects themselves can tell."""
 
 import numbers
+import pickle
 
 import numpy as np
 
+from ..actions import CausalActionSet
 from ..quantization import TERNARY_BITS, canonical_bits
 from ._views import is_fitted, missing_network, unwrap
 
@@ -133,6 +135,39 @@ def model_problems(role, model, columns, named):
     if n_fitted != n_columns:
         return [f"the {role} was fitted on {n_fitted} columns, X has {n_columns}."]
     return []
+
+
+def causal_problems(actions, objective, memory):
+    """What keeps actions in a causal graph from being trained for.
+
+    Parameters
+    ----------
+    actions : ActionSet or None
+    objective : object
+        With a match term if it has a true ``unrolls_steps``.
+    memory : joblib.Memory, str or None
+
+    Returns
+    -------
+    list of str
+    """
+    if not isinstance(actions, CausalActionSet) or not actions.graph:
+        return []
+    problems = []
+    if getattr(objective, "unrolls_steps", False):
+        problems.append(
+            "actions has a causal graph, and the match term of the objective knows no "
+            "consequences: leave out match_action and match_cost."
+        )
+    for feature, equation in actions.equations.items() if memory is not None else ():
+        try:
+            pickle.dumps(equation)
+        except (pickle.PicklingError, AttributeError, TypeError):
+            problems.append(
+                f"equations[{feature!r}] of actions cannot be pickled, which memory needs: use a "
+                "function of a module, not a lambda or a function inside another."
+            )
+    return problems
 
 
 def teacher_problems(teacher, classes, columns, named):

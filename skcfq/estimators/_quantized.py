@@ -19,7 +19,7 @@ from ..quantization import (
 from ..recourse import one_thread
 from ..training import Lesson, allocate_by_preference, allocate_by_value
 from ._callbacks import FitTask
-from ._checks import pin_problems, read_widths, teacher_problems
+from ._checks import causal_problems, pin_problems, read_widths, teacher_problems
 from ._compare import compare
 from ._full_precision import FullPrecisionClassifier
 from ._network import BaseNetworkClassifier
@@ -98,6 +98,7 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
             *pin_problems(self.pin, widths, self._n_layers),
             *(objective.problems() if hasattr(objective, "problems") else ()),
         ]
+        problems += causal_problems(self.actions, objective, self.memory)
         if self.teacher is not None:
             if not isinstance(self.preprocessor, (str, type(None))):
                 problems.append(

@@ -49,9 +49,10 @@ def shifted_logits(logits, n_classes, index, offset):
     torch.nn.Sequential
         The network and a linear layer, so that solvers that read layers can read it.
     """
+    dtype = next((each.dtype for each in logits.parameters()), torch.float32)
     shift = nn.utils.skip_init(nn.Linear, n_classes, n_classes)
-    shift.weight = nn.Parameter(torch.eye(n_classes))
-    shift.bias = nn.Parameter(offset * torch.eye(n_classes)[index])
+    shift.weight = nn.Parameter(torch.eye(n_classes, dtype=dtype))
+    shift.bias = nn.Parameter(offset * torch.eye(n_classes, dtype=dtype)[index])
     return nn.Sequential(copy.deepcopy(logits), shift).eval().requires_grad_(False)
 
 

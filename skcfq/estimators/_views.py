@@ -34,6 +34,9 @@ class NetworkView:
         Raw frame to the network's input.
     logits : torch.nn.Module
         float32 input rows to logits (n, n_classes), differentiable in the input.
+    exact : torch.nn.Module
+        The same network in the precision in which the classifier decides: float64, but for
+        skorch nets.
     predict : callable
         Raw frame to class indices, by the classifier's own ``predict``.
     decide : callable or None
@@ -43,6 +46,7 @@ class NetworkView:
     classes: np.ndarray
     encoding: Encoding
     logits: nn.Module
+    exact: nn.Module
     predict: object
     decide: object = None
 
@@ -141,10 +145,11 @@ def network_view(model, feature_names):
         encoding = inner.encoding
         if steps is not None and len(steps):
             encoding = Encoding(steps, feature_names).then(encoding)
-        classes, logits, decide = inner.classes, inner.logits, inner.decide
+        classes, logits, exact, decide = inner.classes, inner.logits, inner.exact, inner.decide
     else:
         encoding = Encoding(steps if steps is not None and len(steps) else None, feature_names)
-        (classes, logits), decide = _foreign_network(last), None
+        classes, exact = _foreign_network(last)
+        logits, decide = copy.deepcopy(exact).float(), None
     index = {label: i for i, label in enumerate(classes.tolist())}
     named = hasattr(model, "feature_names_in_")
 
@@ -152,7 +157,7 @@ def network_view(model, feature_names):
         labels = model.predict(frame if named else as_fitted(model, frame))
         return np.array([index[label] for label in np.asarray(labels).tolist()], dtype=np.int64)
 
-    return NetworkView(np.asarray(classes), encoding, logits, predict, decide)
+    return NetworkView(np.asarray(classes), encoding, logits, exact, predict, decide)
 
 
 def as_fitted(model, frame):
@@ -219,8 +224,8 @@ class _SkorchLogits(nn.Module):
 
 def _sequential(weights, biases, activation, n_classes):
     """Linear layers, from weights of shape (n_inputs, n_outputs), with activations between."""
-    weights = [torch.as_tensor(np.array(weight.T), dtype=torch.float32) for weight in weights]
-    biases = [torch.as_tensor(np.array(bias), dtype=torch.float32) for bias in biases]
+    weights = [torch.as_tensor(np.array(weight.T), dtype=torch.float64) for weight in weights]
+    biases = [torch.as_tensor(np.array(bias), dtype=torch.float64) for bias in biases]
     if n_classes == 2 and len(weights[-1]) == 1:
         # One logit of scikit-learn's binary models, shared out over the two classes.
         weights[-1] = torch.cat([-weights[-1] / 2, weights[-1] / 2])

@@ -1,9 +1,12 @@
 """The cheapest action that gets the target. Knows a logit function and actions, no quantizer."""
 
 from ._base import BaseSolver
+from ._bounds import Bounds, preactivation_bounds
+from ._certificate import MarginCertificate, certify_margins
 from ._exact import ExactSolver
 from ._greedy import GreedySolver
 from ._layers import Layer, read_layers
+from ._pair_bounds import difference_bounds
 from ._pgd import PGDSolver
 from ._problem import Problem, target_margin
 from ._relaxed import RelaxedBox, relaxed_steps
@@ -12,14 +15,19 @@ from ._threads import one_thread
 
 __all__ = [
     "BaseSolver",
+    "Bounds",
     "ExactSolver",
     "GreedySolver",
     "Layer",
+    "MarginCertificate",
     "PGDSolver",
     "Problem",
     "RecourseResult",
     "RelaxedBox",
+    "certify_margins",
+    "difference_bounds",
     "one_thread",
+    "preactivation_bounds",
     "read_layers",
     "relaxed_steps",
     "target_margin",

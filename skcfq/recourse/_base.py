@@ -59,8 +59,8 @@ class BaseSolver(BaseEstimator, abc.ABC):
     #: Relative distance of cost and lower bound at which an action counts as optimal.
     gap = 0.0
 
-    def _check(self, logits):
-        """Raise TypeError if this solver cannot search on a network."""
+    def _check(self, logits, actions):
+        """Raise TypeError if this solver cannot search on a network or among such actions."""
 
     @abc.abstractmethod
     def _search(self, margin, problem):
@@ -104,7 +104,7 @@ class BaseSolver(BaseEstimator, abc.ABC):
         RecourseResult
             A success is valid in raw units, after rounding to steps, by `predict`.
         """
-        self._check(logits)
+        self._check(logits, actions)
         n = len(X)
         target = np.broadcast_to(np.asarray(target, dtype=np.int64), (n,))
 

@@ -71,13 +71,18 @@ class ExactSolver(BaseSolver):
         self.start = start
         self.batch_size = batch_size
 
-    def _check(self, logits):
+    def _check(self, logits, actions):
         problems = []
         if not 0 <= self.gap < 1:
             problems.append(f"gap={self.gap!r}: a number in [0, 1) is needed.")
         if not self.time_limit >= 0:
             problems.append(f"time_limit={self.time_limit!r}: a number of seconds >= 0 is needed.")
         raise_problems("ExactSolver", problems)
+        if actions.causes is not None:
+            raise TypeError(
+                "ExactSolver knows no consequences of actions: use GreedySolver or PGDSolver with "
+                "a causal graph."
+            )
         read_layers(logits)
 
     def _search(self, margin, problem):

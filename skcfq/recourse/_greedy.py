@@ -157,7 +157,7 @@ def _moves(problem, gradient, z, u, choice, need, trust):
         Efficiency is margin per unit of cost, what exceeds `need` not counted; -inf: no move.
     """
     full = problem.n_changes(u, choice) >= problem.max_changes  # (n,)
-    slope = gradient[:, problem.columns] * problem.rate  # (n, m), margin per unit of cost
+    slope = problem.slopes(gradient, u)  # (n, m), margin per unit of cost
     rising = slope > 0
     room = torch.where(rising, problem.high - u, u - problem.low)
     # A move back towards no change earns cost: it stops at 0, and comes first.

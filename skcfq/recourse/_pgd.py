@@ -78,7 +78,7 @@ class PGDSolver(BaseSolver):
         for start in starts:
             delta = box.project(problem.encode(*start) - problem.x)
             steps = relaxed_steps(
-                lambda z: -margin(z, problem.target), problem.x, box, delta, self.n_steps, self.step_size,
+                lambda z: -margin(problem.follow(z), problem.target), problem.x, box, delta, self.n_steps, self.step_size,
                 normalise=True,
             )  # fmt: skip
             for delta in steps:

@@ -155,7 +155,7 @@ def descend_l2(margin, problem, u, choice, n_rounds=6):
         z = problem.encode(u, choice).requires_grad_()
         with torch.enable_grad():
             (gradient,) = torch.autograd.grad(margin(z, problem.target).sum(), z)
-        slope = gradient[:, problem.columns] * problem.rate
+        slope = problem.slopes(gradient, u)
         slope = slope.masked_fill((problem.unit > 0) & (u == 0), 0.0)
         slope = torch.where(slope > 0, slope * (problem.high > 0), slope * (problem.low < 0))
         free = problem.max_changes - (choice >= 0).sum(1)
