@@ -1,6 +1,7 @@
 """The cheapest action that gets the target. Knows a logit function and actions, no quantizer."""
 
 from ._base import BaseSolver
+from ._coordinate import CoordinateSolver
 from ._greedy import GreedySolver
 from ._layers import Layer, read_layers
 from ._pgd import PGDSolver
@@ -11,6 +12,7 @@ from ._threads import one_thread
 
 __all__ = [
     "BaseSolver",
+    "CoordinateSolver",
     "GreedySolver",
     "Layer",
     "PGDSolver",

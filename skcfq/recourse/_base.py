@@ -18,6 +18,9 @@ MARGIN = 2e-5
 class BaseSolver(BaseEstimator, abc.ABC):
     """Common part of the solvers: batching, threads and the check in raw units."""
 
+    #: Whether the search follows gradients of the logits, or only asks for their values.
+    uses_gradients = True
+
     @abc.abstractmethod
     def _search(self, margin, problem):
         """Search for everybody in `problem`, none of whom has the target.
