@@ -21,7 +21,13 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "actions": ["ActionSet", "rising_transitions"],
         "audit": ["RecourseAuditor"],
         "estimators": ["CFQClassifier", "FullPrecisionClassifier", "QATClassifier"],
-        "recourse": ["GreedySolver", "PGDSolver", "RecourseResult"],
+        "recourse": [
+            "CoordinateSolver",
+            "EnsembleSolver",
+            "GreedySolver",
+            "PGDSolver",
+            "RecourseResult",
+        ],
         "training": ["FaithfulObjective", "PaperObjective", "TaskObjective"],
     },
 )

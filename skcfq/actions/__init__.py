@@ -2,7 +2,7 @@
 
 from ._action_set import ActionSet, rising_transitions
 from ._bind import bind_actions
-from ._encoding import Encoding, auto_preprocessor
+from ._encoding import Encoding, auto_preprocessor, raw_preprocessor
 from ._space import ActionRows, ActionSpace, combine_cost
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "auto_preprocessor",
     "bind_actions",
     "combine_cost",
+    "raw_preprocessor",
     "rising_transitions",
 ]

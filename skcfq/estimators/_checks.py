@@ -4,6 +4,7 @@ import numbers
 
 import numpy as np
 import torch
+from sklearn.base import is_classifier
 from skorch.callbacks import BatchScoring, Callback, EpochScoring
 
 from ..quantization import TERNARY_BITS, canonical_bits
@@ -87,13 +88,13 @@ def read_widths(bits, budget):
 
 
 def model_problems(role, model, columns, named):
-    """What keeps a classifier from being seen as a network on these rows.
+    """What keeps a classifier, or a function of scores, from being searched on these rows.
 
     Parameters
     ----------
     role : str
         What the model is, for the sentences.
-    model : classifier
+    model : classifier or callable
         Fitted or not.
     columns : sequence of str
         Of the rows.
@@ -104,9 +105,17 @@ def model_problems(role, model, columns, named):
     -------
     list of str
     """
-    problems = missing_network(role, model)
-    if problems or not is_fitted(model):
-        return problems
+    if not hasattr(model, "predict"):
+        return []
+    if missing_network(role, model) and not is_classifier(model):
+        return [f"the {role} {type(unwrap(model)).__name__} is no classifier."]
+    return _row_problems(role, model, columns, named)
+
+
+def _row_problems(role, model, columns, named):
+    """Sentences about rows that differ from those that a model was fitted on."""
+    if not is_fitted(model):
+        return []
     model = unwrap(model)
     names, n_columns = getattr(model, "feature_names_in_", None), len(columns)
     if names is not None and list(names) != list(columns):
@@ -134,7 +143,9 @@ def teacher_problems(teacher, classes, columns, named):
     -------
     list of str
     """
-    problems = model_problems("teacher", teacher, columns, named)
+    problems = missing_network("teacher", teacher) or _row_problems(
+        "teacher", teacher, columns, named
+    )
     if is_fitted(teacher) and not missing_network("teacher", teacher):
         known = np.asarray(unwrap(teacher).classes_).tolist()
         if known != classes.tolist():

@@ -2,6 +2,8 @@
 
 from ._base import BaseSolver
 from ._coordinate import CoordinateSolver
+from ._diverse import alternatives_frame
+from ._ensemble import EnsembleSolver
 from ._greedy import GreedySolver
 from ._layers import Layer, read_layers
 from ._pgd import PGDSolver
@@ -13,12 +15,14 @@ from ._threads import one_thread
 __all__ = [
     "BaseSolver",
     "CoordinateSolver",
+    "EnsembleSolver",
     "GreedySolver",
     "Layer",
     "PGDSolver",
     "Problem",
     "RecourseResult",
     "RelaxedBox",
+    "alternatives_frame",
     "one_thread",
     "read_layers",
     "relaxed_steps",

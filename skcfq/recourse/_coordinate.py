@@ -21,7 +21,7 @@ class CoordinateSolver(BaseSolver):
     ----------
     n_values : int, default=48
         The largest number of values that are tried of a numeric feature.
-    n_starts : int, default=3
+    n_starts : int, default=4
         How many of the first actions are improved.
     n_rounds : int, default=6
         The largest number of improvements of each.
@@ -55,7 +55,7 @@ class CoordinateSolver(BaseSolver):
 
     uses_gradients = False
 
-    def __init__(self, *, n_values=48, n_starts=3, n_rounds=6, n_random=64, batch_size=1024):
+    def __init__(self, *, n_values=48, n_starts=4, n_rounds=6, n_random=64, batch_size=1024):
         self.n_values = n_values
         self.n_starts = n_starts
         self.n_rounds = n_rounds
@@ -87,23 +87,26 @@ class CoordinateSolver(BaseSolver):
         return best.u[:, 0], best.choice[:, 0]
 
     def _improve(self, margin, problem, candidates, starts, best):
-        """Improve each of the starts, and write what is cheapest into `best`."""
-        for s in range(starts.cost.shape[1]):
-            who = starts.filled[:, s].nonzero().squeeze(1)
-            if not len(who):
-                continue
-            part, mine = problem.select(who), candidates.select(who)
-            u, choice = starts.u[who, s], starts.choice[who, s]
-            u, choice = self._descend(margin, part, mine, u, choice)
-            u, choice = shrink(margin, part, u, choice)
-            u, choice = tighten(margin, part, u, choice)
-            value = margin(part.encode(u, choice), part.target)
-            found = _Best(part, 1)
-            found.add(part, u, choice, value)
-            best.put(who, found)
+        """Improve the starts of each person, and write what is cheapest into `best`."""
+        who, slot = starts.filled.nonzero(as_tuple=True)
+        if not len(who):
+            return
+        part, mine = problem.select(who), candidates.select(who)
+        u, choice = self._descend(
+            margin, part, mine, starts.u[who, slot], starts.choice[who, slot], who
+        )
+        value = margin(part.encode(u, choice), part.target)
+        who, first = _first(who, _order(value, part.cost(u, choice)))
+        part = problem.select(who)
+        u, choice = shrink(margin, part, u[first], choice[first])
+        u, choice = tighten(margin, part, u, choice)
+        best.add(part, u, choice, margin(part.encode(u, choice), part.target), who)
 
-    def _descend(self, margin, problem, candidates, u, choice):
-        """Replace states by better ones among their neighbours until there are none."""
+    def _descend(self, margin, problem, candidates, u, choice, who):
+        """Replace states by better ones among their neighbours until there are none.
+
+        Of the states of the same person (`who`) that have become one, only one goes on.
+        """
         u, choice = u.clone(), choice.clone()
         active = torch.arange(len(u))
         part, mine = problem, candidates
@@ -119,13 +122,28 @@ class CoordinateSolver(BaseSolver):
             near.add(part, at_u, at_choice, value[active])
             _expand(margin, part, mine, at_u, at_choice, value[active], open_, near)
             better = near.improved[:, 0].nonzero().squeeze(1)
-            if not len(better):
+            at = active[better]
+            u[at], choice[at] = near.u[better, 0], near.choice[better, 0]
+            value[at] = near.value[better, 0]
+            cost = part.cost(u[active], choice[active])
+            key = torch.stack([who[active].double(), cost.double(), value[active].double()], dim=1)
+            _, same = key.unique(dim=0, return_inverse=True)
+            _, one = _first(same, torch.arange(len(same)))
+            going = torch.zeros(len(active), dtype=torch.bool)
+            going[one] = True
+            active = active[going & near.improved[:, 0]]
+            if not len(active):
                 break
-            active = active[better]
-            u[active], choice[active] = near.u[better, 0], near.choice[better, 0]
-            value[active] = near.value[better, 0]
             part, mine = problem.select(active), candidates.select(active)
         return u, choice
+
+
+def _first(group, key):
+    """Each group once, and the position of its smallest key."""
+    order = key.argsort(stable=True)
+    order = order[group[order].argsort(stable=True)]
+    kept, count = group[order].unique_consecutive(return_counts=True)
+    return kept, order[count.cumsum(0) - count]
 
 
 class _Best:
@@ -207,23 +225,17 @@ def _expand(margin, problem, candidates, u, choice, value, open_, best, n_prices
     pairs = likely_pairs(problem, candidates, u, choice, value, gain, prices[:, 1::3])
     rows, first, second = pairs
     if len(rows):
-        # The same person has several pairs: the best of them is what counts.
-        try_u, try_choice = candidates.moved(u, choice, rows, first)
-        at = torch.arange(len(rows))
-        try_u, try_choice = candidates.select(rows).moved(try_u, try_choice, at, second)
+        once = candidates.moved(u, choice, rows, first)
+        twice = candidates.select(rows).moved(*once, torch.arange(len(rows)), second)
         part = problem.select(rows)
-        reached = margin(part.encode(try_u, try_choice), part.target)
-        cost = torch.where(reached >= MARGIN, part.cost(try_u, try_choice), torch.inf)
-        n = torch.arange(len(u))
-        for score, largest in ((cost, False), (reached, True)):
-            start = -torch.inf if largest else torch.inf
-            top = torch.full((len(u),), start).scatter_reduce(
-                0, rows, score, "amax" if largest else "amin"
-            )
-            hit = ((score == top[rows]) & torch.isfinite(score)).nonzero().squeeze(1)
-            one = torch.full((len(u),), -1).scatter_(0, rows[hit], hit)
-            hit = one[one >= 0]
-            best.add(problem.select(rows[hit]), try_u[hit], try_choice[hit], reached[hit], rows[hit])
+        reached = margin(part.encode(*twice), part.target)
+        who, at = _first(rows, _order(reached, part.cost(*twice)))
+        best.add(part.select(at), twice[0][at], twice[1][at], reached[at], who)
+
+
+def _order(value, cost):
+    """A number that is small for cheap valid states, large for others, by margin."""
+    return torch.where(value >= MARGIN, cost, 1e6 - value)
 
 
 def _cost_after(problem, candidates, u, choice):
