@@ -108,7 +108,9 @@ def model_problems(role, model, columns, named):
     if not hasattr(model, "predict"):
         return []
     if missing_network(role, model) and not is_classifier(model):
-        return [f"the {role} {type(unwrap(model)).__name__} is no classifier."]
+        return [
+            f"the {role} {type(unwrap(model)).__name__} is no classifier: give one, or a function that returns scores."
+        ]
     return _row_problems(role, model, columns, named)
 
 

@@ -102,7 +102,7 @@ def classifier_view(model, frame, *, encoding=None, classes=None):
         return ScoreView(
             np.asarray(model.classes_),
             encoding,
-            _as_logits(lambda z: _scores(last, rows_of(z), labels)),
+            _as_logits(lambda z: _scores(last, rows_of(z), labels), len(labels)),
             predict,
             decide,
         )
@@ -111,7 +111,7 @@ def classifier_view(model, frame, *, encoding=None, classes=None):
     def scores(z):
         return _scores(model, _as_taken(model, raw.decode(z), frame.dtypes), labels)
 
-    return ScoreView(np.asarray(model.classes_), encoding, _as_logits(scores), predict)
+    return ScoreView(np.asarray(model.classes_), encoding, _as_logits(scores, len(labels)), predict)
 
 
 def _of_function(function, frame, encoding, classes):
@@ -146,7 +146,10 @@ def _of_function(function, frame, encoding, classes):
         return scores(rows.astype(_words(frame.dtypes))).argmax(axis=1)
 
     return ScoreView(
-        np.asarray(classes), encoding, _as_logits(lambda z: scores(raw.decode(z))), predict
+        np.asarray(classes),
+        encoding,
+        _as_logits(lambda z: scores(raw.decode(z)), len(classes)),
+        predict,
     )
 
 
@@ -222,10 +225,12 @@ def _indices(labels, decided):
     return np.array([labels[label] for label in np.asarray(decided).tolist()], dtype=np.int64)
 
 
-def _as_logits(scores):
+def _as_logits(scores, n_classes):
     """Scores of float32 arrays as a function of tensors."""
 
     def logits(z):
+        if len(z) == 0:  # scikit-learn's classifiers refuse it
+            return torch.zeros((0, n_classes))
         return torch.from_numpy(np.ascontiguousarray(scores(z.numpy()), dtype=np.float32))
 
     return logits

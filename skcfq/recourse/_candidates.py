@@ -4,6 +4,9 @@ import torch
 
 from ._base import MARGIN
 
+#: Rows that the model is given at once.
+N_ROWS = 16384
+
 
 class Candidates:
     """Values that each feature of a problem's people may be given, one column per value.
@@ -121,7 +124,7 @@ def _line(problem, j, n_values):
 
 
 @torch.no_grad()
-def margin_after(margin, problem, candidates, u, choice, open_, n_rows=16384):
+def margin_after(margin, problem, candidates, u, choice, open_):
     """Margin after each open move of each state, (n, C); -inf where a move is closed.
 
     Parameters
@@ -132,11 +135,9 @@ def margin_after(margin, problem, candidates, u, choice, open_, n_rows=16384):
     u, choice : tensors
         States, see `_problem`.
     open_ : tensor of bool, shape (n, C)
-    n_rows : int, default=16384
-        Rows that the model is given at once.
     """
     value = torch.full(open_.shape, -torch.inf, dtype=u.dtype)
-    for pairs in open_.nonzero().split(n_rows):
+    for pairs in open_.nonzero().split(N_ROWS):
         rows, columns = pairs.unbind(1)
         part = problem.select(rows)
         moved = candidates.moved(u, choice, rows, columns)

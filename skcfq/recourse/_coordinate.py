@@ -3,7 +3,7 @@
 import torch
 
 from ._base import MARGIN, BaseSolver
-from ._candidates import Candidates, at_prices, likely_pairs, margin_after
+from ._candidates import N_ROWS, Candidates, at_prices, likely_pairs, margin_after
 from ._polish import shrink
 from ._scatter import random_states
 
@@ -66,181 +66,164 @@ class CoordinateSolver(BaseSolver):
     def _search(self, margin, problem):
         u, choice = problem.start()
         candidates = Candidates(problem, self.n_values)
-        if not candidates.price.shape[1]:
-            return u, choice
-        best = _Best(problem, 1)
-        starts = _Best(problem, max(1, self.n_starts))
-        value = margin(problem.encode(u, choice), problem.target)
-        open_ = candidates.effective(problem, u, choice)
-        _expand(margin, problem, candidates, u, choice, value, open_, starts)
-        self._improve(margin, problem, candidates, starts, best)
-        random = torch.Generator().manual_seed(0)
-        lost = torch.isinf(best.cost[:, 0]).nonzero().squeeze(1)
+        pool = _neighbours(margin, problem, candidates, u, choice)
+        who, part_u, part_choice, value = self._improve(margin, problem, candidates, pool)
+        u[who], choice[who] = part_u, part_choice
+        lost = torch.ones(len(u), dtype=torch.bool)
+        lost[who[value >= MARGIN]] = False
+        lost = lost.nonzero().squeeze(1)
         if len(lost) and self.n_random:
             part = problem.select(lost)
-            starts = _Best(part, max(1, self.n_starts))
-            for state in random_states(part, self.n_random, random):
-                starts.add(part, *state, margin(part.encode(*state), part.target))
-            found = _Best(part, 1)
-            self._improve(margin, part, candidates.select(lost), starts, found)
-            best.put(lost, found)
-        return best.u[:, 0], best.choice[:, 0]
+            pool = _random_pool(margin, part, self.n_random)
+            who, part_u, part_choice, _ = self._improve(margin, part, candidates.select(lost), pool)
+            u[lost[who]], choice[lost[who]] = part_u, part_choice
+        return u, choice
 
-    def _improve(self, margin, problem, candidates, starts, best):
-        """Improve the starts of each person, and write what is cheapest into `best`."""
-        who, slot = starts.filled.nonzero(as_tuple=True)
+    def _improve(self, margin, problem, candidates, pool):
+        """Improve the best states of a pool, and give what is best for each person.
+
+        Returns
+        -------
+        who : tensor of int
+            People of whom the pool has states.
+        u, choice, value : tensors
+            A state of each, and its margin.
+        """
+        who, u, choice, value = _best_few(problem, *pool, self.n_starts)
         if not len(who):
-            return
-        part, mine = problem.select(who), candidates.select(who)
-        u, choice = self._descend(
-            margin, part, mine, starts.u[who, slot], starts.choice[who, slot], who
+            return who, u, choice, value
+        u, choice, value = self._descend(
+            margin, problem.select(who), candidates.select(who), u, choice, who
         )
-        value = margin(part.encode(u, choice), part.target)
-        who, first = _first(who, _order(value, part.cost(u, choice)))
+        who, u, choice, value = _best_few(problem, who, u, choice, value, 1)
         part = problem.select(who)
-        u, choice = shrink(margin, part, u[first], choice[first])
-        u, choice = tighten(margin, part, u, choice)
-        best.add(part, u, choice, margin(part.encode(u, choice), part.target), who)
+        u, choice = tighten(margin, part, *shrink(margin, part, u, choice))
+        return who, u, choice, margin(part.encode(u, choice), part.target)
 
     def _descend(self, margin, problem, candidates, u, choice, who):
         """Replace states by better ones among their neighbours until there are none.
 
         Of the states of the same person (`who`) that have become one, only one goes on.
         """
-        u, choice = u.clone(), choice.clone()
-        active = torch.arange(len(u))
-        part, mine = problem, candidates
-        value = margin(part.encode(u, choice), part.target)
+        value = margin(problem.encode(u, choice), problem.target)
+        active, part, mine = torch.arange(len(u)), problem, candidates
         for _ in range(self.n_rounds):
-            at_u, at_choice = u[active], choice[active]
-            cost = part.cost(at_u, at_choice)
-            open_ = mine.effective(part, at_u, at_choice)
-            # A single change that is dearer than a whole valid action is in no cheaper one.
-            reached = value[active] >= MARGIN
-            open_ &= (mine.price < cost[:, None]) | ~reached[:, None]
-            near = _Best(part, 1)
-            near.add(part, at_u, at_choice, value[active])
-            _expand(margin, part, mine, at_u, at_choice, value[active], open_, near)
-            better = near.improved[:, 0].nonzero().squeeze(1)
-            at = active[better]
-            u[at], choice[at] = near.u[better, 0], near.choice[better, 0]
-            value[at] = near.value[better, 0]
-            cost = part.cost(u[active], choice[active])
-            key = torch.stack([who[active].double(), cost.double(), value[active].double()], dim=1)
+            rank = _rank(part, u[active], choice[active], value[active])
+            pool = _neighbours(margin, part, mine, u[active], choice[active])
+            near, *state, near_value = _best_few(part, *pool, 1)
+            better = _rank(part.select(near), *state, near_value) < rank[near] - 1e-7
+            near, moved = near[better], active[near[better]]
+            u[moved], choice[moved], value[moved] = (t[better] for t in (*state, near_value))
+            cost = problem.select(moved).cost(u[moved], choice[moved])
+            key = torch.stack([who[moved].double(), cost.double(), value[moved].double()], dim=1)
             _, same = key.unique(dim=0, return_inverse=True)
             _, one = _first(same, torch.arange(len(same)))
-            going = torch.zeros(len(active), dtype=torch.bool)
-            going[one] = True
-            active = active[going & near.improved[:, 0]]
+            active = moved[one.sort().values]
             if not len(active):
                 break
             part, mine = problem.select(active), candidates.select(active)
-        return u, choice
+        return u, choice, value
 
 
-def _first(group, key):
-    """Each group once, and the position of its smallest key."""
+def _rank(problem, u, choice, value):
+    """A number that is small for cheap valid states, large for others, less so near the target."""
+    return torch.where(value >= MARGIN, problem.cost(u, choice).double(), 1e9 - value.double())
+
+
+def _first(group, key, size=1):
+    """Each group with the positions of its smallest keys, at most `size` for each group."""
     order = key.argsort(stable=True)
     order = order[group[order].argsort(stable=True)]
-    kept, count = group[order].unique_consecutive(return_counts=True)
-    return kept, order[count.cumsum(0) - count]
+    _, count = group[order].unique_consecutive(return_counts=True)
+    place = torch.arange(len(order)) - (count.cumsum(0) - count).repeat_interleave(count)
+    order = order[place < size]
+    return group[order], order
 
 
-class _Best:
-    """The best few states of each person: valid ones by cost, then others by margin."""
+def _best_few(problem, who, u, choice, value, size):
+    """The best different states of each person in a pool, at most `size`; as a pool."""
+    part = problem.select(who)
+    kept = (part.n_changes(u, choice) <= part.max_changes) & torch.isfinite(value)
+    rank = _rank(part, u, choice, value)
+    if size > 1:
+        # States of the same cost and margin are one, found in several ways.
+        key = torch.stack([who.double(), rank], dim=1)
+        _, same = key.unique(dim=0, return_inverse=True)
+        _, one = _first(same, torch.arange(len(same)))
+        kept &= torch.zeros_like(kept).index_fill(0, one, True)
+    kept = kept.nonzero().squeeze(1)
+    who, at = _first(who[kept], rank[kept], size)
+    at = kept[at]
+    return who, u[at], choice[at], value[at]
 
-    def __init__(self, problem, size):
+
+def _random_pool(margin, problem, n_states):
+    """Random states of everybody and their margins, as a pool."""
+    states = list(random_states(problem, n_states, torch.Generator().manual_seed(0)))
+    people = torch.arange(len(problem.x))
+    if not states:
         u, choice = problem.start()
-        n = len(u)
-        self.u = u[:, None].repeat(1, size, 1)
-        self.choice = choice[:, None].repeat(1, size, 1)
-        self.cost = torch.full((n, size), torch.inf, dtype=u.dtype)
-        self.value = torch.full((n, size), -torch.inf, dtype=u.dtype)
-        self.improved = torch.zeros((n, size), dtype=torch.bool)
-        self.filled = torch.zeros((n, size), dtype=torch.bool)
-
-    def add(self, problem, u, choice, value, rows=None):
-        """Take in a state of each person (of each of `rows`, which `problem` is of)."""
-        rows = torch.arange(len(u)) if rows is None else rows
-        fits = problem.n_changes(u, choice) <= problem.max_changes
-        cost = problem.cost(u, choice)
-        cost = torch.where((value >= MARGIN) & fits, cost, torch.inf)
-        self._insert(rows, u, choice, cost, torch.where(fits, value, -torch.inf))
-
-    def put(self, rows, other):
-        """Take in the best states of some of the people."""
-        self._insert(rows, other.u[:, 0], other.choice[:, 0], other.cost[:, 0], other.value[:, 0])
-
-    def _insert(self, rows, u, choice, cost, value):
-        for s in range(self.cost.shape[1]):
-            worst_cost, worst_value = self.cost[rows, s], self.value[rows, s]
-            won = (cost < worst_cost * (1 - 1e-6)) | (
-                torch.isinf(cost) & torch.isinf(worst_cost) & (value > worst_value + 1e-7)
-            )
-            equal = (cost == worst_cost) & (value == worst_value)
-            hit = won.nonzero().squeeze(1)
-            at = rows[hit]
-            old = [t[at, s].clone() for t in (self.u, self.choice, self.cost, self.value)]
-            had = self.filled[at, s].clone()
-            for held, new in zip(
-                (self.u, self.choice, self.cost, self.value), (u, choice, cost, value), strict=True
-            ):
-                held[at, s] = new[hit]
-            self.improved[at, s], self.filled[at, s] = had | self.improved[at, s], True
-            # What was displaced moves on; what is already held is not taken twice.
-            u, choice, cost, value = u.clone(), choice.clone(), cost.clone(), value.clone()
-            for carried, gone in zip((u, choice, cost, value), old, strict=True):
-                carried[hit] = gone
-            cost[equal], value[equal] = torch.inf, -torch.inf
+        return people[:0], u[:0], choice[:0], u.new_zeros(0)
+    value = [margin(problem.encode(*state), problem.target) for state in states]
+    u, choice = (torch.cat(parts) for parts in zip(*states, strict=True))
+    return people.repeat(len(states)), u, choice, torch.cat(value)
 
 
-def _expand(margin, problem, candidates, u, choice, value, open_, best, n_prices=12):
-    """Try single moves from the states, and moves together; add all to `best`."""
+def _neighbours(margin, problem, candidates, u, choice, n_prices=12):
+    """States one or several moves away that may be better, and their margins.
+
+    Returns
+    -------
+    who : tensor of int
+        The state that each one is a neighbour of; several for each.
+    u, choice, value : tensors
+    """
+    everybody = torch.arange(len(u))
+    value = margin(problem.encode(u, choice), problem.target)
+    open_ = candidates.effective(problem, u, choice)
+    # A single change that is dearer than a whole valid action is in no cheaper one.
+    cost = torch.where(value >= MARGIN, problem.cost(u, choice), torch.inf)
+    open_ &= candidates.price < cost[:, None]
     after = margin_after(margin, problem, candidates, u, choice, open_)  # (n, C)
+    if not after.shape[1]:
+        return everybody[:0], u[:0], choice[:0], value[:0]
     change = problem.change(u, choice)
-    extra = candidates.extra(problem, change)
-    cost = _cost_after(problem, candidates, u, choice)
-    n_changed = problem.n_changes(u, choice)[:, None]
-    adds = (change[:, candidates.feature] == 0).int()
-    fits = n_changed + adds <= problem.max_changes
-    valid = (after >= MARGIN) & fits
-    cheapest, column = torch.where(valid, cost, torch.inf).min(dim=1)
-    nearest = torch.where(fits, after, -torch.inf).max(dim=1).indices
-    column = torch.where(torch.isinf(cheapest), nearest, column)
-    rows = torch.arange(len(u))
-    best.add(problem, *candidates.moved(u, choice, rows, column), after[rows, column])
+    fits = (problem.n_changes(u, choice)[:, None] < problem.max_changes) | (
+        change[:, candidates.feature] > 0
+    )
+    rank = torch.where(after >= MARGIN, _cost_after(problem, candidates, change), 1e6 - after)
+    column = torch.where(fits, rank, torch.inf).argmin(dim=1)
+    who, states = [everybody], [candidates.moved(u, choice, everybody, column)]
+    found = [torch.where(open_ & fits, after, -torch.inf)[everybody, column]]
     gain = after - value[:, None]
-    helpful = (gain > 1e-9) & torch.isfinite(after)
-    short = torch.where(value < MARGIN, MARGIN - value, torch.inf)[:, None]
-    efficiency = torch.minimum(gain, short) / extra.clamp(min=1e-3)
-    efficiency = torch.where(helpful, efficiency, 0.0).amax(dim=1).clamp(min=1e-9)
-    steps = 2.0 ** (torch.arange(n_prices, dtype=u.dtype) * 0.6 - 1.0)
-    prices = steps[None] / efficiency[:, None]
+    prices = _prices(candidates.extra(problem, change), gain, value, n_prices)
     for state in at_prices(problem, candidates, u, choice, gain, prices):
         moved = ((state[0] != u).any(1) | (state[1] != choice).any(1)).nonzero().squeeze(1)
-        if len(moved):
-            part, try_u, try_choice = problem.select(moved), state[0][moved], state[1][moved]
-            reached = margin(part.encode(try_u, try_choice), part.target)
-            best.add(part, try_u, try_choice, reached, moved)
-    pairs = likely_pairs(problem, candidates, u, choice, value, gain, prices[:, 1::3])
-    rows, first, second = pairs
-    if len(rows):
-        once = candidates.moved(u, choice, rows, first)
-        twice = candidates.select(rows).moved(*once, torch.arange(len(rows)), second)
-        part = problem.select(rows)
-        reached = margin(part.encode(*twice), part.target)
-        who, at = _first(rows, _order(reached, part.cost(*twice)))
-        best.add(part.select(at), twice[0][at], twice[1][at], reached[at], who)
+        who.append(moved)
+        states.append((state[0][moved], state[1][moved]))
+    rows, first, second = likely_pairs(problem, candidates, u, choice, value, gain, prices[:, 1::3])
+    once = candidates.moved(u, choice, rows, first)
+    who.append(rows)
+    states.append(candidates.select(rows).moved(*once, torch.arange(len(rows)), second))
+    who, tried = torch.cat(who), [torch.cat(parts) for parts in zip(*states, strict=True)]
+    more = torch.arange(len(u), len(who))
+    for rows in more.split(N_ROWS) if len(more) else ():
+        part = problem.select(who[rows])
+        found.append(margin(part.encode(*(t[rows] for t in tried)), part.target))
+    return who, *tried, torch.cat(found)
 
 
-def _order(value, cost):
-    """A number that is small for cheap valid states, large for others, by margin."""
-    return torch.where(value >= MARGIN, cost, 1e6 - value)
+def _prices(extra, gain, value, n_prices):
+    """Costs per margin, from half of what the best bargain asks upwards, (n, n_prices)."""
+    short = torch.where(value < MARGIN, MARGIN - value, torch.inf)[:, None]
+    efficiency = torch.minimum(gain, short) / extra.clamp(min=1e-3)
+    helpful = (gain > 1e-9) & torch.isfinite(gain)
+    best = torch.where(helpful, efficiency, 0.0).amax(dim=1, keepdim=True).clamp(min=1e-9)
+    return 2.0 ** (torch.arange(n_prices, dtype=extra.dtype) * 0.6 - 1.0) / best
 
 
-def _cost_after(problem, candidates, u, choice):
-    """Cost of each state after each single move, (n, C)."""
-    change = problem.change(u, choice)
+def _cost_after(problem, candidates, change):
+    """Cost after each single move, (n, C), from the changes before it."""
     before = change[:, candidates.feature]
     l1 = change.sum(1, keepdim=True) - before + candidates.price
     if problem.norm == "l1":

@@ -302,7 +302,7 @@ def test_all_problems_with_the_models_are_listed_before_any_work(credit):
     with refused(
         "RecourseAuditor has 2 problems:\n"
         "  1. the reference was fitted on 2 columns, X has 9.\n"
-        "  2. the deployed model RandomForestRegressor is no classifier."
+        "  2. the deployed model Pipeline is no classifier: give one, or a function that returns scores."
     ):
         RecourseAuditor(fitted, make_pipeline(RandomForestRegressor())).fit(X, y)
 
