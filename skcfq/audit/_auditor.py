@@ -179,7 +179,8 @@ class RecourseAuditor(BaseEstimator):
         """Both models as recourse sees them; rows that one cannot encode are a clear error."""
         # Dtypes of words as they came: some models ask for categorical ones.
         words = {n: d for n, d in self._dtypes.items() if frame[n].dtype == object}
-        rows, views = frame.astype(words), []
+        # Known encodings need no categories of these rows, which may hold unknown ones.
+        rows, views = (frame.iloc[:0] if encodings else frame).astype(words), []
         for model, encoding in zip(
             (self.reference_, self.deployed_), encodings or (None, None), strict=True
         ):

@@ -80,7 +80,7 @@ def classifier_view(model, frame, *, encoding=None, classes=None):
     model = unwrap(model)
     if not missing_network("model", model):
         return network_view(model, frame.columns)
-    if not hasattr(model, "predict"):
+    if isinstance(model, type) or not hasattr(model, "classes_"):
         return _of_function(model, frame, encoding, classes)
     labels = {label: i for i, label in enumerate(np.asarray(model.classes_).tolist())}
 
@@ -200,21 +200,19 @@ def _steps_encoding(model, frame):
 
 def _scores(model, rows, labels):
     """Scores of a classifier whose argmax is its decision, (n, n_classes)."""
-    shape = (len(rows), len(labels))
-    decides = hasattr(model, "decision_function") and not isinstance(model, THRESHOLDS)
-    if decides:
+    last = unwrap(model[-1]) if isinstance(model, Pipeline) else model
+    votes = getattr(last, "decision_function_shape", None) == "ovo" and len(labels) > 2
+    largest = not isinstance(last, THRESHOLDS)  # whether the largest score decides
+    if hasattr(model, "decision_function") and largest and not votes:
         scores = np.asarray(model.decision_function(rows), dtype=float)
-        if scores.ndim == 1:
-            scores = np.column_stack([-scores / 2, scores / 2])
-        if scores.shape == shape:
-            return scores
-    scores = np.zeros(shape)
+        return np.column_stack([-scores / 2, scores / 2]) if scores.ndim == 1 else scores
+    scores = np.zeros((len(rows), len(labels)))
     if hasattr(model, "predict_proba"):
         likely = np.asarray(model.predict_proba(rows), dtype=float)
         # The logarithm tells probabilities apart that are all but 0; of equal ones, the first
         # class is decided for.
         scores = likely + 1e-3 * np.log(np.maximum(likely, 1e-12)) - 3e-5 * np.arange(len(labels))
-        if not decides and not isinstance(model, THRESHOLDS):
+        if largest and not votes:
             return scores
     scores *= 0.1
     scores[np.arange(len(rows)), _indices(labels, model.predict(rows))] += 1.0
