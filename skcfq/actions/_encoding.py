@@ -8,8 +8,8 @@ from sklearn import config_context
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from ._features import AffineFeature, TableFeature
-from ._read import join_feature, read_preprocessor
+from ._features import AffineFeature, FixedFeature, TableFeature
+from ._read import DROPPED, join_feature, read_preprocessor
 
 
 class Encoding:
@@ -41,6 +41,13 @@ class Encoding:
             )
         else:
             self.features, self.n_columns = read_preprocessor(preprocessor, self.feature_names)
+
+    @property
+    def unreadable(self):
+        """Features that a model sees and recourse cannot move, tuple of FixedFeature."""
+        return tuple(
+            f for f in self.features if isinstance(f, FixedFeature) and f.reason != DROPPED
+        )
 
     def then(self, following):
         """Follow this encoding by another one, e.g. by that of a Pipeline's last step.

@@ -188,8 +188,7 @@ def _steps_encoding(model, frame):
     if not isinstance(model, Pipeline) or len(model) < 2:
         return None
     encoding = Encoding(model[:-1], frame.columns)
-    fixed = [f for f in encoding.features if hasattr(f, "reason") and "drops" not in f.reason]
-    if fixed:
+    if encoding.unreadable:
         return None
     try:
         encoding.encode(frame.head(1))

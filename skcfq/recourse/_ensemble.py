@@ -83,12 +83,19 @@ class EnsembleSolver(BaseSolver):
 
         Raises
         ------
+        TypeError
+            If `logits` is one function.
         ValueError
             If `aggregate` is unknown, there is no model, or the sequences differ in length.
         """
         if self.aggregate not in ("worst", "mean"):
             raise ValueError(
                 f"EnsembleSolver: aggregate={self.aggregate!r}: 'worst' or 'mean' is needed."
+            )
+        if callable(logits):
+            raise TypeError(
+                "EnsembleSolver: logits is one function; a sequence with one for each model is needed, see "
+                "skcfq.estimators.joint_view."
             )
         logits = tuple(logits)
         given = [predict, decide]

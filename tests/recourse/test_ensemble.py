@@ -154,6 +154,13 @@ def test_bad_arguments(solver, models, options, message):
         solver.solve([w.logits] * models, w.train, 1, w.space, **options)
 
 
+def test_one_model_is_not_a_sequence():
+    w = world(0)
+    message = "EnsembleSolver: logits is one function; a sequence with one for each model is needed"
+    with pytest.raises(TypeError, match=message):
+        EnsembleSolver().solve(w.logits, w.train, 1, w.space)
+
+
 def test_is_an_estimator():
     solver = EnsembleSolver(PGDSolver(n_steps=3), aggregate="mean")
     assert clone(solver).get_params()["solver__n_steps"] == 3
