@@ -81,7 +81,9 @@ for name, model in models.items():
         "", ends[name], here, arrowprops={"arrowstyle": "->", "color": colors[name], "lw": 1.5}
     )
     cost = advice[name]["recourse_cost"]
-    ax.plot(*ends[name], "o", color=colors[name], label=f"{name}: boundary, advice (cost {cost:.2f})")
+    ax.plot(
+        *ends[name], "o", color=colors[name], label=f"{name}: boundary, advice (cost {cost:.2f})"
+    )
 ax.plot(*here, "ks", label="the person, refused")
 ax.text(0.03, 0.95, "granted", transform=ax.transAxes, va="top", style="italic")
 ax.text(0.97, 0.05, "refused", transform=ax.transAxes, ha="right", style="italic")

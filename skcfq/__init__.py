@@ -27,7 +27,14 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "QATClassifier",
             "ValidityCalibrator",
         ],
-        "recourse": ["ExactSolver", "GreedySolver", "PGDSolver", "RecourseResult"],
+        "recourse": [
+            "CoordinateSolver",
+            "EnsembleSolver",
+            "ExactSolver",
+            "GreedySolver",
+            "PGDSolver",
+            "RecourseResult",
+        ],
         "training": [
             "DistilObjective",
             "FaithfulObjective",

@@ -3,7 +3,7 @@
 from ._action_set import ActionSet, rising_transitions
 from ._bind import bind_actions
 from ._causal_set import CausalActionSet
-from ._encoding import Encoding, auto_preprocessor
+from ._encoding import Encoding, auto_preprocessor, raw_preprocessor
 from ._space import ActionRows, ActionSpace, combine_cost
 from ._structural import StructuralModel
 
@@ -17,5 +17,6 @@ __all__ = [
     "auto_preprocessor",
     "bind_actions",
     "combine_cost",
+    "raw_preprocessor",
     "rising_transitions",
 ]

@@ -14,7 +14,7 @@ from ._causal_set import CausalActionSet
 from ._features import AffineFeature, FixedFeature, TableFeature, numbers
 from ._groups import group_features
 from ._read import DROPPED
-from ._scales import cost_weight, looks_encoded
+from ._scales import cost_weight, looks_encoded, spread_values
 from ._space import ActionSpace, DiscreteMoves, NumericMoves, open_moves
 
 
@@ -72,7 +72,7 @@ def bind_actions(actions, encoding, frame, sample_weight=None):
             else:
                 limits, wrong = _limits(actions, feature.name, column[~np.isnan(column)])
                 problems += wrong
-                lines.append((index, feature, limits, price))
+                lines.append((index, feature, limits, price, spread_values(column)))
         else:
             move, wrong = _categories(actions, index, feature)
             problems += wrong
@@ -287,17 +287,18 @@ def _limits(actions, name, column):
 
 def _numeric_moves(actions, lines):
     """Arrays over the numeric features that may move."""
-    features = [feature for _, feature, _, _ in lines]
+    features = [feature for _, feature, _, _, _ in lines]
     names = [feature.name for feature in features]
     return NumericMoves(
-        feature=np.array([index for index, _, _, _ in lines], dtype=int),
+        feature=np.array([index for index, *_ in lines], dtype=int),
         raw_column=np.array([f.raw_column for f in features], dtype=int),
         column=np.array([f.column for f in features], dtype=int),
         scale=np.array([f.scale for f in features], dtype=float),
-        lower=np.array([limits[0] for _, _, limits, _ in lines], dtype=float),
-        upper=np.array([limits[1] for _, _, limits, _ in lines], dtype=float),
+        lower=np.array([limits[0] for _, _, limits, _, _ in lines], dtype=float),
+        upper=np.array([limits[1] for _, _, limits, _, _ in lines], dtype=float),
         step=np.array([actions.step.get(name, 0.0) for name in names], dtype=float),
         rises=np.array([name not in actions.decrease_only for name in names], dtype=bool),
         falls=np.array([name not in actions.increase_only for name in names], dtype=bool),
-        weight=np.array([price for _, _, _, price in lines], dtype=float),
+        weight=np.array([price for _, _, _, price, _ in lines], dtype=float),
+        values=tuple(values for *_, values in lines),
     )

@@ -28,6 +28,8 @@ class NumericMoves:
         Directions that are open.
     weight : ndarray of shape (n_numeric,)
         Cost per raw unit.
+    values : tuple of ndarray
+        For each feature some of its training values, raw units, rising: places worth trying.
     """
 
     feature: np.ndarray
@@ -40,6 +42,7 @@ class NumericMoves:
     rises: np.ndarray
     falls: np.ndarray
     weight: np.ndarray
+    values: tuple
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@ import numbers
 import pickle
 
 import numpy as np
+from sklearn.base import is_classifier
 
 from ..actions import CausalActionSet
 from ..quantization import TERNARY_BITS, canonical_bits
@@ -106,13 +107,13 @@ def pin_problems(pin, widths, n_layers=None):
 
 
 def model_problems(role, model, columns, named):
-    """What keeps a classifier from being seen as a network on these rows.
+    """What keeps a classifier, or a function of scores, from being searched on these rows.
 
     Parameters
     ----------
     role : str
         What the model is, for the sentences.
-    model : classifier
+    model : classifier or callable
         Fitted or not.
     columns : sequence of str
         Of the rows.
@@ -123,9 +124,19 @@ def model_problems(role, model, columns, named):
     -------
     list of str
     """
-    problems = missing_network(role, model)
-    if problems or not is_fitted(model):
-        return problems
+    if not hasattr(model, "predict"):
+        return []
+    if missing_network(role, model) and not is_classifier(model):
+        return [
+            f"the {role} {type(unwrap(model)).__name__} is no classifier: give one, or a function that returns scores."
+        ]
+    return _row_problems(role, model, columns, named)
+
+
+def _row_problems(role, model, columns, named):
+    """Sentences about rows that differ from those that a model was fitted on."""
+    if not is_fitted(model):
+        return []
     model = unwrap(model)
     names, n_columns = getattr(model, "feature_names_in_", None), len(columns)
     if names is not None and list(names) != list(columns):
@@ -186,7 +197,9 @@ def teacher_problems(teacher, classes, columns, named):
     -------
     list of str
     """
-    problems = model_problems("teacher", teacher, columns, named)
+    problems = missing_network("teacher", teacher) or _row_problems(
+        "teacher", teacher, columns, named
+    )
     if is_fitted(teacher) and not missing_network("teacher", teacher):
         known = np.asarray(unwrap(teacher).classes_).tolist()
         if known != classes.tolist():

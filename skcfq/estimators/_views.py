@@ -1,4 +1,4 @@
-"""What recourse needs to see of a fitted classifier that is backed by a network."""
+"""What recourse needs to see of a fitted classifier, and of one that is backed by a network."""
 
 import copy
 import dataclasses
@@ -17,26 +17,27 @@ from skorch import NeuralNet
 from torch import nn
 
 from .._utils._errors import raise_problems
-from ..actions import Encoding
+from ..actions import Encoding, bind_actions
 from ..quantization import linear_layers
-from ..recourse import one_thread
+from ..recourse import GreedySolver, one_thread
 
 
 @dataclasses.dataclass(frozen=True)
-class NetworkView:
-    """A fitted classifier as an encoding, a network and a decision.
+class ClassifierView:
+    """A fitted classifier as an encoding, scores and a decision.
 
     Attributes
     ----------
     classes : ndarray of shape (n_classes,)
         Labels, in the order of the logits.
     encoding : Encoding
-        Raw frame to the network's input.
-    logits : torch.nn.Module
-        float32 input rows to logits (n, n_classes), differentiable in the input.
-    exact : torch.nn.Module
-        The same network in the precision in which the classifier decides: float64, but for
-        skorch nets.
+        Raw frame to the rows that `logits` takes.
+    logits : callable
+        float32 rows, a tensor of shape (n, n_columns), to scores (n, n_classes), of which the
+        largest decides.
+    exact : callable or None
+        The same in the precision in which the classifier decides: float64, but for skorch nets.
+        ``None`` where there is no network.
     predict : callable
         Raw frame to class indices, by the classifier's own ``predict``.
     decide : callable or None
@@ -45,21 +46,69 @@ class NetworkView:
 
     classes: np.ndarray
     encoding: Encoding
-    logits: nn.Module
-    exact: nn.Module
+    logits: object
+    exact: object
     predict: object
     decide: object = None
 
-    def solve(self, solver, frame, target, space):
-        """Recourse of raw rows to a class label, checked against the classifier's decisions."""
-        wanted = self.classes.tolist().index(target)
+    def bind(self, actions, frame):
+        """An action set, or None, bound to this encoding and to training rows in raw units."""
+        return bind_actions(actions, self.encoding, frame)
+
+    def solve(self, solver, frame, target, space, **options):
+        """Recourse of raw rows to a class label, checked against the classifier's decisions.
+
+        Parameters
+        ----------
+        solver : BaseSolver or None
+            ``None`` is the default for this kind of classifier.
+        frame : DataFrame of shape (n_samples, n_raw_features)
+        target : label
+        space : ActionSpace
+        **options
+            Further arguments of :meth:`BaseSolver.solve`.
+
+        Returns
+        -------
+        RecourseResult
+        """
+        solver, wanted = self._prepared(solver, target)
         return solver.solve(
-            self.logits, frame, wanted, space, predict=self.predict, decide=self.decide
+            self.logits, frame, wanted, space, predict=self.predict, decide=self.decide, **options
         )
+
+    def solve_diverse(self, n, solver, frame, target, space):
+        """Up to `n` different actions of each person, see :meth:`BaseSolver.solve_diverse`."""
+        solver, wanted = self._prepared(solver, target)
+        return solver.solve_diverse(
+            n, self.logits, frame, wanted, space, predict=self.predict, decide=self.decide
+        )
+
+    def _prepared(self, solver, target):
+        solver = self.default_solver() if solver is None else solver
+        return solver, self.classes.tolist().index(target)
+
+    def default_solver(self):
+        """The solver that ``solver=None`` stands for."""
+        raise NotImplementedError
+
+
+class NetworkView(ClassifierView):
+    """A fitted classifier that is backed by a network.
+
+    As :class:`ClassifierView`, with a :class:`torch.nn.Module` for `logits`, differentiable in its
+    input.
+    """
+
+    def default_solver(self):
+        """A GreedySolver, which follows gradients."""
+        return GreedySolver()
 
 
 def is_fitted(estimator):
-    """Whether an estimator is fitted."""
+    """Whether an estimator is fitted; a function of scores always is."""
+    if not hasattr(estimator, "fit"):
+        return True
     try:
         check_is_fitted(estimator)
     except NotFittedError:

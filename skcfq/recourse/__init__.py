@@ -3,6 +3,9 @@
 from ._base import BaseSolver
 from ._bounds import Bounds, preactivation_bounds
 from ._certificate import MarginCertificate, certify_margins
+from ._coordinate import CoordinateSolver
+from ._diverse import alternatives_frame
+from ._ensemble import EnsembleSolver
 from ._exact import ExactSolver
 from ._greedy import GreedySolver
 from ._layers import Layer, read_layers
@@ -16,6 +19,8 @@ from ._threads import one_thread
 __all__ = [
     "BaseSolver",
     "Bounds",
+    "CoordinateSolver",
+    "EnsembleSolver",
     "ExactSolver",
     "GreedySolver",
     "Layer",
@@ -24,6 +29,7 @@ __all__ = [
     "Problem",
     "RecourseResult",
     "RelaxedBox",
+    "alternatives_frame",
     "certify_margins",
     "difference_bounds",
     "one_thread",

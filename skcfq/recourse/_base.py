@@ -2,12 +2,14 @@
 
 import abc
 import copy
+import numbers
 
 import joblib
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
+from ._diverse import alternatives, close_features
 from ._problem import Problem, target_margin
 from ._result import RecourseResult
 from ._threads import one_thread
@@ -54,6 +56,8 @@ def no_bound(problem):
 class BaseSolver(BaseEstimator, abc.ABC):
     """Common part of the solvers: batching, threads and the check in raw units."""
 
+    #: Whether the search follows gradients of the logits, or only asks for their values.
+    uses_gradients = True
     #: What is computed with during the search.
     _dtype = torch.float32
     #: Relative distance of cost and lower bound at which an action counts as optimal.
@@ -79,7 +83,7 @@ class BaseSolver(BaseEstimator, abc.ABC):
             Proven lower bound on the cost, 0 without a proof; infinite: there is no recourse.
         """
 
-    def solve(self, logits, X, target, actions, *, predict=None, decide=None):
+    def solve(self, logits, X, target, actions, *, predict=None, decide=None, closed=None):
         """Find cheap actions that get the target.
 
         Parameters
@@ -98,6 +102,9 @@ class BaseSolver(BaseEstimator, abc.ABC):
         decide : callable, default=None
             The same decision from encoded rows in float64, shape (n, n_columns): spares
             encoding them twice. Used instead of `predict`.
+        closed : ndarray of bool, shape (n_samples, n_features), default=None
+            Features that a person must leave as they are, beside what `actions` says; columns
+            as in ``actions.feature_names``.
 
         Returns
         -------
@@ -108,26 +115,24 @@ class BaseSolver(BaseEstimator, abc.ABC):
         n = len(X)
         target = np.broadcast_to(np.asarray(target, dtype=np.int64), (n,))
 
-        def check(frame):
-            """Class indices and float32 encoding of raw rows."""
+        def check(frame, target):
+            """Whether raw rows get the target, and their float32 encoding."""
             rows = actions.encoding.encode(frame)
             encoded = _float32(rows)
-            if decide is not None:
-                return decide(rows), encoded
-            if predict is not None:
-                return predict(frame), encoded
-            return _decide(logits, encoded, self.batch_size), encoded
+            return self._granted(logits, predict, decide, frame, rows, encoded, target), encoded
 
         if n:
-            decided, encoded = check(X)
+            granted, encoded = check(X, target)
         else:
-            decided, encoded = target, np.zeros((0, actions.encoding.n_columns), np.float32)
-        needed = decided != target
+            granted, encoded = target < 0, np.zeros((0, actions.encoding.n_columns), np.float32)
+        needed = ~granted
         rows = actions.rows(X)
+        if closed is not None:
+            rows = close_features(actions, rows, closed)
+        margin = self._margin(logits)
         delta = np.zeros((n, len(actions.numeric.feature)))
         choice = np.full((n, len(actions.discrete)), -1, dtype=np.int64)
         bound = np.zeros(n)
-        margin = Margin(logits, self._dtype)
         who = np.flatnonzero(needed)
 
         def search(part):
@@ -149,6 +154,54 @@ class BaseSolver(BaseEstimator, abc.ABC):
         return _verified(
             X, encoded, target, needed, actions, rows, delta, choice, check, bound, self.gap
         )
+
+    def solve_diverse(self, n, logits, X, target, actions, *, predict=None, decide=None):
+        """Find several different cheap actions of each person.
+
+        Two actions of a person differ in the features that they change, and none changes all
+        that a cheaper one does and more.
+
+        Parameters
+        ----------
+        n : int
+            The largest number of actions of a person.
+        logits, X, target, actions, predict, decide
+            As in :meth:`solve`.
+
+        Returns
+        -------
+        tuple of RecourseResult
+            `n` results: everybody's cheapest action, the next one, and so on. A person without
+            a further action is "not found" there, one who needs none "not needed" everywhere.
+
+        Raises
+        ------
+        ValueError
+            If `n` is no whole number >= 1.
+        """
+
+        def solve(rows, closed):
+            wanted = np.broadcast_to(np.asarray(target, dtype=np.int64), (len(X),))[rows]
+            return self.solve(
+                logits, X.iloc[rows], wanted, actions, predict=predict, decide=decide, closed=closed
+            )
+
+        if not isinstance(n, numbers.Integral) or isinstance(n, bool) or n < 1:
+            raise ValueError(f"diverse={n!r}: a whole number >= 1 is needed.")
+        encoded = _float32(actions.encoding.encode(X))
+        return alternatives(n, solve, X, encoded, len(actions.feature_names))
+
+    def _margin(self, logits):
+        """``margin(z, target)`` of encoded rows, as `_search` takes it."""
+        return Margin(logits, self._dtype)
+
+    def _granted(self, logits, predict, decide, frame, rows, encoded, target):
+        """Whether rows, raw and encoded in both precisions, get the target; bool of shape (n,)."""
+        if decide is not None:
+            return decide(rows) == target
+        if predict is not None:
+            return predict(frame) == target
+        return _decide(logits, encoded, self.batch_size) == target
 
 
 def _workers(parts):
@@ -205,23 +258,22 @@ def _verified(X, encoded, target, needed, actions, rows, delta, choice, check, b
     counterfactual = actions.apply(X, rows, delta, choice)
     success, after = ~needed, encoded.copy()
     if len(moved):
-        decided, after[moved] = check(counterfactual.iloc[moved])
-        success[moved] = decided == target[moved]
+        success[moved], after[moved] = check(counterfactual.iloc[moved], target[moved])
     short = moved[~success[moved]]
     if len(short):
         continuous = actions.numeric.step == 0
         further = np.where(continuous, delta[short] * (1 + 1e-3), delta[short])
         further = np.clip(further, rows.low[short], rows.high[short])
         again = actions.apply(X.iloc[short], _take(rows, short), further, choice[short])
-        decided, after[short] = check(again)
-        success[short] = decided == target[short]
+        success[short], after[short] = check(again, target[short])
         delta[short] = further
     lost = ~success
     delta[lost], choice[lost], after[lost] = 0.0, -1, encoded[lost]
     if len(short) or lost.any():
         counterfactual = actions.apply(X, rows, delta, choice)
-    with np.errstate(invalid="ignore"):  # infinite before and after
-        moved_by = np.where(after == encoded, np.float32(0), after - encoded)
+    with np.errstate(invalid="ignore"):  # infinite, or missing, before and after
+        same = (after == encoded) | (np.isnan(after) & np.isnan(encoded))
+        moved_by = np.where(same, np.float32(0), after - encoded)
     cost = np.where(success, actions.cost(rows, delta, choice), np.nan)
     proven = success & (bound >= cost * (1 - gap) * (1 - 1e-9)) & (bound > 0)
     status = np.select(

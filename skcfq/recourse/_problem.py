@@ -33,6 +33,7 @@ class Problem:
         self.space, self.x, self.target = space, x, target
         self.columns = torch.as_tensor(moves.column, device=x.device)  # (m,)
         self.rate = as_tensor(moves.scale / moves.weight)  # encoded units per unit of cost, (m,)
+        self.value = as_tensor(rows.value * moves.weight)  # (n, m), in units of cost
         self.low = as_tensor(rows.low * moves.weight)  # (n, m), <= 0
         self.high = as_tensor(rows.high * moves.weight)  # (n, m), >= 0
         self.unit = as_tensor(moves.step * moves.weight)  # step in units of cost, 0: continuous
@@ -59,7 +60,7 @@ class Problem:
         """The problem of some of the people."""
         part = object.__new__(Problem)
         part.__dict__.update(self.__dict__)
-        names = ["x", "target", "low", "high", "allowed", "price"]
+        names = ["x", "target", "value", "low", "high", "allowed", "price"]
         for name in names if self.causes is None else [*names, "nodes"]:
             setattr(part, name, getattr(self, name)[index])
         return part
