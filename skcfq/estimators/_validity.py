@@ -301,8 +301,8 @@ class ValidityCalibrator(ClassifierMixin, BaseEstimator):
             view.classes,
             view.encoding,
             shifted_logits(view.logits, *shift),
-            shifted_logits(view.exact, *shift),
             lambda frame: self._scores(frame).argmax(axis=1),
+            exact=shifted_logits(view.exact, *shift),
         )
 
     @available_if(_has_network)
