@@ -20,16 +20,15 @@ from ..recourse import one_thread
 from ..training import Lesson, allocate_by_preference, allocate_by_value
 from ._callbacks import FitTask
 from ._checks import pin_problems, read_widths, teacher_problems
-from ._compare import compare
+from ._compare import ComparedMixin, compare
 from ._full_precision import FullPrecisionClassifier
 from ._network import BaseNetworkClassifier
-from ._table import read_labels
 from ._teacher import learn_teacher
 from ._training import as_batch
 from ._views import is_fitted, network_view, relu_twin
 
 
-class BaseQuantizedClassifier(BaseNetworkClassifier):
+class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
     """Common part of the quantized classifiers: everything but how the network is quantized."""
 
     _parameter_constraints = {
@@ -230,42 +229,8 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         """Training rows, and rows that neither teacher nor student sees; None if not asked for."""
         return table, None
 
-    def score(self, X, y, sample_weight=None):
-        """Accuracy, with what quantization did to the teacher's recourse.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows in the units of ``fit``.
-        y : array-like of shape (n_samples,)
-            True labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            For the accuracy.
-
-        Returns
-        -------
-        RecourseScore
-            A float, the accuracy, that carries validity drop, recourse gap, changed decisions
-            and counts.
-        """
-        y = read_labels(y, self._checked(X))
-        comparison = self.compare_recourse(X)
-        return comparison.score(y, comparison.deployed_decision, sample_weight)
-
-    def compare_recourse(self, X):
-        """Recourse of the same people under the teacher and under this classifier.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            People, in the units of ``fit``.
-
-        Returns
-        -------
-        Comparison
-        """
-        frame = self._checked(X)
-        self._encode(frame)
+    def _comparison(self, frame):
+        self._encode(frame)  # what cannot be encoded is a clear error
         return compare(
             network_view(self.teacher_, frame.columns),
             self.network_view_(),
