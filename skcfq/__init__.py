@@ -18,8 +18,8 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "training",
     ],
     submod_attrs={
-        "actions": ["ActionSet", "rising_transitions"],
-        "audit": ["RecourseAuditor"],
+        "actions": ["ActionSet", "CausalActionSet", "rising_transitions"],
+        "audit": ["RecourseAuditor", "margin_certificate"],
         "estimators": [
             "CFQClassifier",
             "FullPrecisionClassifier",
@@ -27,7 +27,14 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "QATClassifier",
             "ValidityCalibrator",
         ],
-        "recourse": ["GreedySolver", "PGDSolver", "RecourseResult"],
+        "recourse": [
+            "CoordinateSolver",
+            "EnsembleSolver",
+            "ExactSolver",
+            "GreedySolver",
+            "PGDSolver",
+            "RecourseResult",
+        ],
         "training": [
             "DistilObjective",
             "FaithfulObjective",

@@ -25,6 +25,7 @@ except ImportError:  # before 1.9, callbacks do nothing
 
 __all__ = [
     "CallbackSupportMixin",
+    "ClassifierOrScores",
     "InstanceWith",
     "Interval",
     "InvalidParameterError",
@@ -41,6 +42,20 @@ class InstanceWith(HasMethods):
     def is_satisfied_by(self, val):
         """Whether `val` is one."""
         return not isinstance(val, type) and super().is_satisfied_by(val)
+
+
+class ClassifierOrScores(InstanceWith):
+    """A constraint: an object with ``predict``, or a function."""
+
+    def __init__(self):
+        super().__init__(["predict"])
+
+    def is_satisfied_by(self, val):
+        """Whether `val` is one."""
+        return super().is_satisfied_by(val) or (callable(val) and not isinstance(val, type))
+
+    def __str__(self):
+        return f"{super().__str__()} or a function of frames"
 
 
 def check_parameters(estimator):

@@ -109,6 +109,10 @@ class ActionSet:
     mix: float = 0.5
     groups: Mapping = dataclasses.field(default_factory=dict)
 
+    # Fields that JSON writes as pairs, and those whose values are mappings as well.
+    _MAPPINGS = ("bounds", "step", "allowed_values", "transitions", "groups", "cost_weights")
+    _NESTED = ("transitions",)
+
     def __post_init__(self):
         problems = []
         for name in ("immutable", "increase_only", "decrease_only"):
@@ -125,7 +129,7 @@ class ActionSet:
             self._set(name, {_scalar(feature): item for feature, item in value.items()})
         problems += self._normalise_values()
         problems += self._contradictions()
-        raise_problems("ActionSet", problems)
+        raise_problems(type(self).__name__, problems)
 
     def _set(self, name, value):
         object.__setattr__(self, name, value)
@@ -315,9 +319,11 @@ class ActionSet:
         try:
             record = json.loads(text)
         except ValueError as error:
-            raise ValueError(f"ActionSet: the text is not JSON ({error}).") from error
+            raise ValueError(f"{cls.__name__}: the text is not JSON ({error}).") from error
         if not isinstance(record, dict):
-            raise ValueError(f"ActionSet: a JSON object is needed, got {type(record).__name__}.")
+            raise ValueError(
+                f"{cls.__name__}: a JSON object is needed, got {type(record).__name__}."
+            )
         version = record.pop("version", None)
         names = {field.name for field in dataclasses.fields(cls)}
         problems = [
@@ -329,18 +335,16 @@ class ActionSet:
             problems.insert(
                 0, f"version {version!r} is not {JSON_VERSION}, the version that this skcfq reads."
             )
-        raise_problems("ActionSet", problems)
-        mappings = ("bounds", "step", "allowed_values", "transitions", "groups", "cost_weights")
+        raise_problems(cls.__name__, problems)
         try:
-            fields = {k: _from_pairs(v) if k in mappings else v for k, v in record.items()}
-            if isinstance(fields.get("transitions"), dict):
-                fields["transitions"] = {
-                    feature: _from_pairs(table) for feature, table in fields["transitions"].items()
-                }
+            fields = {k: _from_pairs(v) if k in cls._MAPPINGS else v for k, v in record.items()}
+            for name in cls._NESTED:
+                if isinstance(fields.get(name), dict):
+                    fields[name] = {key: _from_pairs(value) for key, value in fields[name].items()}
         except (TypeError, ValueError) as error:
             raise ValueError(
-                "ActionSet: a mapping is written as an object, or as a list of [key, value] pairs "
-                f"({error})."
+                f"{cls.__name__}: a mapping is written as an object, or as a list of [key, value] "
+                f"pairs ({error})."
             ) from error
         return cls(**fields)
 

@@ -9,10 +9,12 @@ import pandas as pd
 
 from .._utils._errors import raise_problems
 from ._action_set import ActionSet
+from ._bind_graph import bind_graph
+from ._causal_set import CausalActionSet
 from ._features import AffineFeature, FixedFeature, TableFeature, numbers
 from ._groups import group_features
 from ._read import DROPPED
-from ._scales import cost_weight, looks_encoded
+from ._scales import cost_weight, looks_encoded, spread_values
 from ._space import ActionSpace, DiscreteMoves, NumericMoves, open_moves
 
 
@@ -70,13 +72,20 @@ def bind_actions(actions, encoding, frame, sample_weight=None):
             else:
                 limits, wrong = _limits(actions, feature.name, column[~np.isnan(column)])
                 problems += wrong
-                lines.append((index, feature, limits, price))
+                lines.append((index, feature, limits, price, spread_values(column)))
         else:
             move, wrong = _categories(actions, index, feature)
             problems += wrong
             discrete += move
-    raise_problems("ActionSet", problems)
-    return ActionSpace(actions, encoding, names, _numeric_moves(actions, lines), tuple(discrete))
+    causes = None
+    if isinstance(actions, CausalActionSet):
+        named = [line[1].name for line in lines]
+        causes, wrong = bind_graph(actions, features, encoding.features, named, frame, weight)
+        problems += wrong
+    raise_problems(type(actions).__name__, problems)
+    return ActionSpace(
+        actions, encoding, names, _numeric_moves(actions, lines), tuple(discrete), causes
+    )
 
 
 def _resolve_names(actions, names, features, frame):
@@ -114,9 +123,9 @@ def _resolve_names(actions, names, features, frame):
             hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
             problems.append(f"unknown feature {name!r}.{hint} Features are {_listing(names)}.")
     rename = {name: target for name, target in chosen.items() if name != target}
-    for field in _FIELDS:
+    for field in (*_FIELDS, "graph"):
         given = {}
-        for name in getattr(actions, field):
+        for name in getattr(actions, field, ()):
             other = given.setdefault(chosen.get(name, name), name)
             if other != name and isinstance(getattr(actions, field), dict):
                 problems.append(f"{field}: {other!r} and {name!r} are the same feature.")
@@ -147,7 +156,10 @@ def _renamed(actions, rename):
         return {rename.get(name, name): item for name, item in value.items()}
 
     fields = _FIELDS if isinstance(actions.cost_weights, str) else (*_FIELDS, "cost_weights")
-    return dataclasses.replace(actions, **{field: new(getattr(actions, field)) for field in fields})
+    renamed = {field: new(getattr(actions, field)) for field in fields}
+    if isinstance(actions, CausalActionSet):
+        renamed |= actions._renamed(rename)
+    return dataclasses.replace(actions, **renamed)
 
 
 def _unit_problems(actions, name, column):
@@ -275,17 +287,18 @@ def _limits(actions, name, column):
 
 def _numeric_moves(actions, lines):
     """Arrays over the numeric features that may move."""
-    features = [feature for _, feature, _, _ in lines]
+    features = [feature for _, feature, _, _, _ in lines]
     names = [feature.name for feature in features]
     return NumericMoves(
-        feature=np.array([index for index, _, _, _ in lines], dtype=int),
+        feature=np.array([index for index, *_ in lines], dtype=int),
         raw_column=np.array([f.raw_column for f in features], dtype=int),
         column=np.array([f.column for f in features], dtype=int),
         scale=np.array([f.scale for f in features], dtype=float),
-        lower=np.array([limits[0] for _, _, limits, _ in lines], dtype=float),
-        upper=np.array([limits[1] for _, _, limits, _ in lines], dtype=float),
+        lower=np.array([limits[0] for _, _, limits, _, _ in lines], dtype=float),
+        upper=np.array([limits[1] for _, _, limits, _, _ in lines], dtype=float),
         step=np.array([actions.step.get(name, 0.0) for name in names], dtype=float),
         rises=np.array([name not in actions.decrease_only for name in names], dtype=bool),
         falls=np.array([name not in actions.increase_only for name in names], dtype=bool),
-        weight=np.array([price for _, _, _, price in lines], dtype=float),
+        weight=np.array([price for _, _, _, price, _ in lines], dtype=float),
+        values=tuple(values for *_, values in lines),
     )

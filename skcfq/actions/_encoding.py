@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from sklearn import config_context
 from sklearn.compose import ColumnTransformer
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from ._features import AffineFeature, TableFeature
-from ._read import join_feature, read_preprocessor
+from ._features import AffineFeature, FixedFeature, TableFeature
+from ._read import DROPPED, join_feature, read_preprocessor
 
 
 class Encoding:
@@ -41,6 +41,13 @@ class Encoding:
             )
         else:
             self.features, self.n_columns = read_preprocessor(preprocessor, self.feature_names)
+
+    @property
+    def unreadable(self):
+        """Features that a model sees and recourse cannot move, tuple of FixedFeature."""
+        return tuple(
+            f for f in self.features if isinstance(f, FixedFeature) and f.reason != DROPPED
+        )
 
     def then(self, following):
         """Follow this encoding by another one, e.g. by that of a Pipeline's last step.
@@ -146,14 +153,9 @@ def auto_preprocessor(frame, sample_weight=None):
     ColumnTransformer
         Fitted.
     """
-    numeric = [
-        i
-        for i, dtype in enumerate(frame.dtypes)
-        if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
-    ]
+    numeric, categorical = _kinds(frame)
     binary = [i for i in numeric if frame.iloc[:, i].isin((0, 1)).all()]
     scaled = [i for i in numeric if i not in set(binary)]
-    categorical = [i for i in range(frame.shape[1]) if i not in set(numeric)]
     # Routing carries the weights through the ColumnTransformer to the scaler.
     with config_context(enable_metadata_routing=True):
         branches = [
@@ -168,3 +170,39 @@ def auto_preprocessor(frame, sample_weight=None):
         )
         params = {} if sample_weight is None or not scaled else {"sample_weight": sample_weight}
         return transformer.fit(frame, **params)
+
+
+def raw_preprocessor(frame):
+    """Fit a preprocessor that keeps numbers as they are and numbers the categories.
+
+    The encoding of models that take raw rows. A missing category is -1, a missing number stays
+    missing.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n_samples, n_features)
+
+    Returns
+    -------
+    ColumnTransformer
+        Fitted.
+    """
+    numeric, categorical = _kinds(frame)
+    branches = [
+        ("num", "passthrough", numeric),
+        ("cat", OrdinalEncoder(encoded_missing_value=-1), categorical),
+    ]
+    transformer = ColumnTransformer(
+        [branch for branch in branches if branch[2]], verbose_feature_names_out=False
+    )
+    return transformer.fit(frame)
+
+
+def _kinds(frame):
+    """Positions of the numeric columns, and of all others."""
+    numeric = [
+        i
+        for i, dtype in enumerate(frame.dtypes)
+        if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
+    ]
+    return numeric, [i for i in range(frame.shape[1]) if i not in set(numeric)]

@@ -47,6 +47,31 @@ def _weighted_median(values, weight):
     return values[order][np.searchsorted(total, total[-1] / 2)]
 
 
+def spread_values(column, n_values=48):
+    """Some of the training values of a column: half by rank, half among the distinct ones.
+
+    Ranks alone would miss the tail of a column that is mostly 0.
+
+    Parameters
+    ----------
+    column : ndarray of shape (n_samples,)
+        Missing values are left out.
+    n_values : int, default=48
+        The largest number of values.
+
+    Returns
+    -------
+    ndarray of shape (at most n_values,)
+        Rising, without duplicates.
+    """
+    distinct = np.unique(column[~np.isnan(column)])
+    if len(distinct) <= n_values:
+        return distinct
+    share = np.linspace(0, 1, n_values // 2)
+    ranked = np.nanquantile(column, share, method="nearest")
+    return np.union1d(ranked, np.quantile(distinct, share, method="nearest"))
+
+
 def looks_encoded(column):
     """Whether training values look standardised, or scaled to [0, 1] with fractions."""
     present = column[~np.isnan(column)]

@@ -7,6 +7,7 @@ import pandas as pd
 
 from ._action_set import ActionSet
 from ._features import TableFeature, numbers
+from ._structural import StructuralModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +28,8 @@ class NumericMoves:
         Directions that are open.
     weight : ndarray of shape (n_numeric,)
         Cost per raw unit.
+    values : tuple of ndarray
+        For each feature some of its training values, raw units, rising: places worth trying.
     """
 
     feature: np.ndarray
@@ -39,6 +42,7 @@ class NumericMoves:
     rises: np.ndarray
     falls: np.ndarray
     weight: np.ndarray
+    values: tuple
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +85,8 @@ class ActionRows:
         Which choices each person may go to, the present one left out.
     choice_cost : ndarray of shape (n, M)
         Weighted change of each choice.
+    nodes : ndarray of shape (n, k)
+        Raw values of the features in a causal graph; ``k`` is 0 without one.
     """
 
     value: np.ndarray
@@ -88,6 +94,7 @@ class ActionRows:
     high: np.ndarray
     choice_allowed: np.ndarray
     choice_cost: np.ndarray
+    nodes: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +113,8 @@ class ActionSpace:
         Features that move on a line.
     discrete : tuple of DiscreteMoves
         Features that move between listed values.
+    causes : StructuralModel or None
+        What follows from a change of a number, see :class:`~skcfq.CausalActionSet`.
     """
 
     actions: ActionSet
@@ -113,6 +122,7 @@ class ActionSpace:
     feature_names: tuple
     numeric: NumericMoves
     discrete: tuple
+    causes: StructuralModel | None = None
 
     @property
     def choice_feature(self):
@@ -120,6 +130,12 @@ class ActionSpace:
         return np.repeat(
             np.arange(len(self.discrete)), [len(d.table.categories) for d in self.discrete]
         )
+
+    @property
+    def number_columns(self):
+        """Encoded columns of the numbers that an action can change, itself or by consequence."""
+        columns = self.numeric.column
+        return columns if self.causes is None else np.union1d(columns, self.causes.column)
 
     def rows(self, frame):
         """Limits and costs for each person of a raw frame.
@@ -165,7 +181,11 @@ class ActionSpace:
                 reach &= open_moves(self.actions, name, here, move.numbers)
             allowed.append(reach)
             cost.append(price)
-        return ActionRows(value, low, high, np.hstack(allowed), np.hstack(cost))
+        raws = [] if self.causes is None else self.causes.raw_column
+        nodes = [np.zeros((len(frame), 0)), *(numbers(frame.iloc[:, raw]) for raw in raws)]
+        return ActionRows(
+            value, low, high, np.hstack(allowed), np.hstack(cost), np.column_stack(nodes)
+        )
 
     def cost(self, rows, delta, choice):
         """Cost of actions.
@@ -214,6 +234,8 @@ class ActionSpace:
             upper = np.maximum(self.numeric.upper[k], here)
             value = np.where(changed, np.clip(here + delta[:, k], lower, upper), here)
             moved.isetitem(raw, _whole(column, pd.Series(value, index=frame.index)))
+        if self.causes is not None:
+            self._follow(moved, rows, delta)
         offset = 0
         for k, move in enumerate(self.discrete):
             picked = choice[:, k]
@@ -228,8 +250,19 @@ class ActionSpace:
             offset += len(move.table.categories)
         return moved
 
+    def _follow(self, moved, rows, delta):
+        """Write what follows from the changes of numbers into the raw rows."""
+        change = self.causes.changes(rows.nodes, delta)
+        _, set_ = self.causes.interventions(delta)
+        for k, raw in enumerate(self.causes.raw_column):
+            follows = ~set_[:, k] & (change[:, k] != 0)
+            if follows.any():
+                column = moved.iloc[:, raw]
+                value = np.where(follows, rows.nodes[:, k] + change[:, k], numbers(column))
+                moved.isetitem(raw, _whole(column, pd.Series(value, index=moved.index)))
+
     def support(self, delta, choice):
-        """Which features an action changes, bool of shape (n_samples, n_features)."""
+        """Which features an action changes itself, bool of shape (n_samples, n_features)."""
         changed = np.zeros((len(delta), len(self.feature_names)), dtype=bool)
         changed[:, self.numeric.feature] = delta != 0
         if self.discrete:

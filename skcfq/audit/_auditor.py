@@ -10,20 +10,21 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from .._utils._errors import raise_problems
-from .._utils._sklearn import InstanceWith, check_parameters
+from .._utils._sklearn import ClassifierOrScores, check_parameters
 from ..actions import ActionSet, bind_actions
 from ..estimators import (
+    ScoreView,
     check_table,
+    classifier_view,
     compare,
     encode_rows,
     is_fitted,
     model_problems,
-    network_view,
     read_labels,
     unwrap,
 )
 from ..metrics import accuracy
-from ..recourse import BaseSolver, GreedySolver
+from ..recourse import BaseSolver
 from ._groups import group_labels
 from ._result import AuditResult
 
@@ -37,16 +38,20 @@ class RecourseAuditor(BaseEstimator):
     Parameters
     ----------
     reference, deployed : classifier
-        Any two classifiers backed by networks that take the same rows: classifiers of skcfq,
-        :class:`~sklearn.neural_network.MLPClassifier`,
+        Any two classifiers that take the same rows. On those backed by networks (classifiers
+        of skcfq, :class:`~sklearn.neural_network.MLPClassifier`,
         :class:`~sklearn.linear_model.LogisticRegression`, skorch nets, or Pipelines that end in
-        one. A fitted one is used as it is (``FrozenEstimator`` around it survives ``clone``);
-        an unfitted one is cloned and fitted on the rows given to ``fit``.
+        one) recourse is searched by gradients, on all others by their scores; see
+        :func:`skcfq.estimators.classifier_view`. Also a function that takes a frame and returns
+        scores: one number per row, positive for the second class of `y`, or one per class, in
+        sorted order. A fitted classifier is used as it is (``FrozenEstimator`` around it
+        survives ``clone``); an unfitted one is cloned and fitted on the rows given to ``fit``.
     actions : ActionSet, default=None
         What a person may change, in the units of `X`; ``None``: everything, within the range of
         the rows given to ``fit``.
     solver : BaseSolver, default=None
-        Recourse search for both models; ``None`` is :class:`~skcfq.GreedySolver`.
+        Recourse search for both models; ``None`` is :class:`~skcfq.GreedySolver` on a network and
+        :class:`~skcfq.CoordinateSolver` on any other model.
     target : label, default=None
         The favourable class; ``None`` takes the last class of the reference.
 
@@ -92,8 +97,8 @@ class RecourseAuditor(BaseEstimator):
     """
 
     _parameter_constraints = {
-        "reference": [InstanceWith(["predict"])],
-        "deployed": [InstanceWith(["predict"])],
+        "reference": [ClassifierOrScores()],
+        "deployed": [ClassifierOrScores()],
         "actions": [ActionSet, None],
         "solver": [BaseSolver, None],
         "target": [str, numbers.Real, "boolean", None],
@@ -145,6 +150,8 @@ class RecourseAuditor(BaseEstimator):
         )
         self.reference_ = self._fitted(self.reference, X, y)
         self.deployed_ = self._fitted(self.deployed, X, y)
+        self._labels = np.unique(y)
+        self._dtypes = X.dtypes.to_dict() if isinstance(X, pd.DataFrame) and named else {}
         reference, deployed = self._views(frame)
         problems = []
         if set(reference.classes.tolist()) != set(deployed.classes.tolist()):
@@ -168,20 +175,29 @@ class RecourseAuditor(BaseEstimator):
     def _fitted(model, X, y):
         return unwrap(model) if is_fitted(model) else clone(model).fit(X, y)
 
-    def _views(self, frame):
-        """Both models as networks; rows that one of them cannot encode are a clear error."""
-        views = [network_view(model, frame.columns) for model in (self.reference_, self.deployed_)]
-        for view in views:
-            encode_rows("RecourseAuditor", view.encoding, frame)
+    def _views(self, frame, *encodings):
+        """Both models as recourse sees them; rows that one cannot encode are a clear error."""
+        # Dtypes of words as they came: some models ask for categorical ones.
+        words = {n: d for n, d in self._dtypes.items() if frame[n].dtype == object}
+        # Known encodings need no categories of these rows, which may hold unknown ones.
+        rows, views = (frame.iloc[:0] if encodings else frame).astype(words), []
+        for model, encoding in zip(
+            (self.reference_, self.deployed_), encodings or (None, None), strict=True
+        ):
+            view = classifier_view(model, rows, encoding=encoding, classes=self._labels)
+            missing = isinstance(view, ScoreView)  # such models may know what to do with them
+            encode_rows("RecourseAuditor", view.encoding, frame, allow_missing=missing)
+            views.append(view)
         return views
 
     def _solver(self):
-        return GreedySolver() if self.solver is None else clone(self.solver)
+        return None if self.solver is None else clone(self.solver)
 
     def _comparison(self, X):
         check_is_fitted(self, "actions_")
         frame = check_table(self, X, reset=False, allow_missing=True)
-        reference, deployed = self._views(frame)
+        encodings = (self.actions_.encoding, self._deployed_actions.encoding)
+        reference, deployed = self._views(frame, *encodings)
         result = compare(
             reference,
             deployed,

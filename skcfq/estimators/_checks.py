@@ -1,9 +1,12 @@
 """What is wrong with parameters that only numbers and objects themselves can tell."""
 
 import numbers
+import pickle
 
 import numpy as np
+from sklearn.base import is_classifier
 
+from ..actions import CausalActionSet
 from ..quantization import TERNARY_BITS, canonical_bits
 from ._views import is_fitted, missing_network, unwrap
 
@@ -139,13 +142,13 @@ def activation_problems(bits, budget):
 
 
 def model_problems(role, model, columns, named):
-    """What keeps a classifier from being seen as a network on these rows.
+    """What keeps a classifier, or a function of scores, from being searched on these rows.
 
     Parameters
     ----------
     role : str
         What the model is, for the sentences.
-    model : classifier
+    model : classifier or callable
         Fitted or not.
     columns : sequence of str
         Of the rows.
@@ -156,9 +159,19 @@ def model_problems(role, model, columns, named):
     -------
     list of str
     """
-    problems = missing_network(role, model)
-    if problems or not is_fitted(model):
-        return problems
+    if not hasattr(model, "predict"):
+        return []
+    if missing_network(role, model) and not is_classifier(model):
+        return [
+            f"the {role} {type(unwrap(model)).__name__} is no classifier: give one, or a function that returns scores."
+        ]
+    return _row_problems(role, model, columns, named)
+
+
+def _row_problems(role, model, columns, named):
+    """Sentences about rows that differ from those that a model was fitted on."""
+    if not is_fitted(model):
+        return []
     model = unwrap(model)
     names, n_columns = getattr(model, "feature_names_in_", None), len(columns)
     if names is not None and list(names) != list(columns):
@@ -168,6 +181,39 @@ def model_problems(role, model, columns, named):
     if n_fitted != n_columns:
         return [f"the {role} was fitted on {n_fitted} columns, X has {n_columns}."]
     return []
+
+
+def causal_problems(actions, objective, memory):
+    """What keeps actions in a causal graph from being trained for.
+
+    Parameters
+    ----------
+    actions : ActionSet or None
+    objective : object
+        With a match term if it has a true ``unrolls_steps``.
+    memory : joblib.Memory, str or None
+
+    Returns
+    -------
+    list of str
+    """
+    if not isinstance(actions, CausalActionSet) or not actions.graph:
+        return []
+    problems = []
+    if getattr(objective, "unrolls_steps", False):
+        problems.append(
+            "actions has a causal graph, and the match term of the objective knows no "
+            "consequences: leave out match_action and match_cost."
+        )
+    for feature, equation in actions.equations.items() if memory is not None else ():
+        try:
+            pickle.dumps(equation)
+        except (pickle.PicklingError, AttributeError, TypeError):
+            problems.append(
+                f"equations[{feature!r}] of actions cannot be pickled, which memory needs: use a "
+                "function of a module, not a lambda or a function inside another."
+            )
+    return problems
 
 
 def teacher_problems(teacher, classes, columns, named):
@@ -186,7 +232,9 @@ def teacher_problems(teacher, classes, columns, named):
     -------
     list of str
     """
-    problems = model_problems("teacher", teacher, columns, named)
+    problems = missing_network("teacher", teacher) or _row_problems(
+        "teacher", teacher, columns, named
+    )
     if is_fitted(teacher) and not missing_network("teacher", teacher):
         known = np.asarray(unwrap(teacher).classes_).tolist()
         if known != classes.tolist():

@@ -23,7 +23,7 @@ from .._utils._sklearn import (
     check_sample_weight,
 )
 from ..actions import ActionSet, Encoding, auto_preprocessor
-from ..recourse import BaseSolver, GreedySolver, one_thread
+from ..recourse import BaseSolver, GreedySolver, alternatives_frame, one_thread
 from ..training import deployed, merge_rows, wrap_net
 from ._checks import size_problems
 from ._modules import module_state, restore_module
@@ -268,6 +268,7 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
             self.classes_,
             self.encoding_,
             deployed(self.net_.module_),
+            deployed(self.net_.module_, torch.float64),
             lambda frame: self._frame_logits(frame).argmax(axis=1),
             lambda encoded: self._encoded_logits(encoded).argmax(axis=1),
         )
@@ -284,26 +285,39 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         -------
         RecourseResult
         """
-        frame = self._checked(X)
-        self._encode(frame)  # what cannot be encoded is a clear error
-        view = self.network_view_()
-        return view.solve(self._solver(), frame, self.target_, self.actions_)
+        question = self._question(X)
+        return self.network_view_().solve(*question)
 
-    def recourse(self, X):
+    def recourse(self, X, *, diverse=1):
         """What each person could do to get the target, in the units of ``fit``.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             People, in the units of ``fit``.
+        diverse : int, default=1
+            The largest number of different actions of a person, cheapest first. They differ in
+            the features that they change, and none changes all that a cheaper one does.
 
         Returns
         -------
         DataFrame of shape (n_samples, n_features + 3)
             The rows after the action, with ``recourse_cost`` (0: none needed, NaN: none found),
-            ``recourse_success`` and ``recourse_status``.
+            ``recourse_success`` and ``recourse_status``. With `diverse` above 1, a row for every
+            action that was found and at least one for every person, and their number, from 1, in
+            ``recourse_alternative``.
         """
-        return as_given(self.solve_recourse(X).to_frame(), X)
+        if diverse == 1 and not isinstance(diverse, bool):
+            return as_given(self.solve_recourse(X).to_frame(), X)
+        solver, frame, target, space = self._question(X)
+        found = self.network_view_().solve_diverse(diverse, solver, frame, target, space)
+        return as_given(alternatives_frame(found), X)
+
+    def _question(self, X):
+        """Solver, checked rows, target and actions of a search."""
+        frame = self._checked(X)
+        self._encode(frame)  # what cannot be encoded is a clear error
+        return self._solver(), frame, self.target_, self.actions_
 
     def _solver(self):
         return GreedySolver() if self.solver is None else clone(self.solver)

@@ -21,7 +21,13 @@ from ..quantization import (
 from ..recourse import one_thread
 from ..training import FisherSensitivity, Lesson, allocate_by_preference, allocate_by_value
 from ._callbacks import FitTask
-from ._checks import activation_problems, pin_problems, read_widths, teacher_problems
+from ._checks import (
+    activation_problems,
+    causal_problems,
+    pin_problems,
+    read_widths,
+    teacher_problems,
+)
 from ._compare import ComparedMixin, compare
 from ._full_precision import FullPrecisionClassifier
 from ._network import BaseNetworkClassifier
@@ -101,6 +107,7 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
             *activation_problems(self.activation_bits, self.activation_budget),
             *(objective.problems() if hasattr(objective, "problems") else ()),
         ]
+        problems += causal_problems(self.actions, objective, self.memory)
         if self.teacher is not None:
             if not isinstance(self.preprocessor, (str, type(None))):
                 problems.append(

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ._checks import model_problems
-from ._views import as_fitted, is_fitted, unwrap
+from ._views import as_fitted, is_fitted, missing_network, unwrap
 
 
 def class_scores(model, frame):
@@ -49,9 +49,10 @@ def shifted_logits(logits, n_classes, index, offset):
     torch.nn.Sequential
         The network and a linear layer, so that solvers that read layers can read it.
     """
+    dtype = next((each.dtype for each in logits.parameters()), torch.float32)
     shift = nn.utils.skip_init(nn.Linear, n_classes, n_classes)
-    shift.weight = nn.Parameter(torch.eye(n_classes))
-    shift.bias = nn.Parameter(offset * torch.eye(n_classes)[index])
+    shift.weight = nn.Parameter(torch.eye(n_classes, dtype=dtype))
+    shift.bias = nn.Parameter(offset * torch.eye(n_classes, dtype=dtype)[index])
     return nn.Sequential(copy.deepcopy(logits), shift).eval().requires_grad_(False)
 
 
@@ -77,7 +78,9 @@ def calibrator_problems(estimator, reference, columns, named):
     if not hasattr(inner, "decision_function") and not hasattr(inner, "predict_proba"):
         problems.append(f"the estimator {kind} has neither decision_function nor predict_proba.")
     if reference is not None:
-        problems += model_problems("reference", reference, columns, named)
+        problems += missing_network("reference", reference) or model_problems(
+            "reference", reference, columns, named
+        )
         if is_fitted(estimator) and not is_fitted(reference):
             problems.append(
                 "the reference is not fitted, and the rows are for calibration: fit it on other rows."

@@ -129,7 +129,7 @@ def as_given(frame, X):
     return frame.astype({name: dtypes[name] for name in words})
 
 
-def encode_rows(subject, encoding, frame):
+def encode_rows(subject, encoding, frame, *, allow_missing=False):
     """Encode raw rows, or say what keeps them from being encoded.
 
     Parameters
@@ -138,6 +138,8 @@ def encode_rows(subject, encoding, frame):
         Whose rows these are, for the message.
     encoding : Encoding
     frame : DataFrame of shape (n_samples, n_features)
+    allow_missing : bool, default=False
+        Whether numbers may be missing, as for models that know what to do with them.
 
     Returns
     -------
@@ -161,7 +163,7 @@ def encode_rows(subject, encoding, frame):
         if not problems + unknown:
             raise
         raise ValueError(f"X of {subject}: {' '.join(problems + unknown)}") from error
-    if not np.isfinite(encoded).all():
+    if not allow_missing and not np.isfinite(encoded).all():
         missing = frame.columns[frame.isna().any()].tolist()
         origin = f", from the columns {missing}" if missing else ""
         raise ValueError(

@@ -296,12 +296,12 @@ class ValidityCalibrator(ComparedMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "calibration_")
         names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(self.n_features_in_)])
         view = network_view(self.estimator_, names)
+        shift = len(view.classes), self._target_index, self.calibration_.offset
         return NetworkView(
             view.classes,
             view.encoding,
-            shifted_logits(
-                view.logits, len(view.classes), self._target_index, self.calibration_.offset
-            ),
+            shifted_logits(view.logits, *shift),
+            shifted_logits(view.exact, *shift),
             lambda frame: self._scores(frame).argmax(axis=1),
         )
 

@@ -1,4 +1,4 @@
-"""What recourse needs to see of a fitted classifier that is backed by a network."""
+"""What recourse needs to see of a fitted classifier, and of one that is backed by a network."""
 
 import copy
 import dataclasses
@@ -17,23 +17,27 @@ from skorch import NeuralNet
 from torch import nn
 
 from .._utils._errors import raise_problems
-from ..actions import Encoding
+from ..actions import Encoding, bind_actions
 from ..quantization import linear_layers
-from ..recourse import one_thread
+from ..recourse import GreedySolver, one_thread
 
 
 @dataclasses.dataclass(frozen=True)
-class NetworkView:
-    """A fitted classifier as an encoding, a network and a decision.
+class ClassifierView:
+    """A fitted classifier as an encoding, scores and a decision.
 
     Attributes
     ----------
     classes : ndarray of shape (n_classes,)
         Labels, in the order of the logits.
     encoding : Encoding
-        Raw frame to the network's input.
-    logits : torch.nn.Module
-        float32 input rows to logits (n, n_classes), differentiable in the input.
+        Raw frame to the rows that `logits` takes.
+    logits : callable
+        float32 rows, a tensor of shape (n, n_columns), to scores (n, n_classes), of which the
+        largest decides.
+    exact : callable or None
+        The same in the precision in which the classifier decides: float64, but for skorch nets.
+        ``None`` where there is no network.
     predict : callable
         Raw frame to class indices, by the classifier's own ``predict``.
     decide : callable or None
@@ -42,20 +46,69 @@ class NetworkView:
 
     classes: np.ndarray
     encoding: Encoding
-    logits: nn.Module
+    logits: object
+    exact: object
     predict: object
     decide: object = None
 
-    def solve(self, solver, frame, target, space):
-        """Recourse of raw rows to a class label, checked against the classifier's decisions."""
-        wanted = self.classes.tolist().index(target)
+    def bind(self, actions, frame):
+        """An action set, or None, bound to this encoding and to training rows in raw units."""
+        return bind_actions(actions, self.encoding, frame)
+
+    def solve(self, solver, frame, target, space, **options):
+        """Recourse of raw rows to a class label, checked against the classifier's decisions.
+
+        Parameters
+        ----------
+        solver : BaseSolver or None
+            ``None`` is the default for this kind of classifier.
+        frame : DataFrame of shape (n_samples, n_raw_features)
+        target : label
+        space : ActionSpace
+        **options
+            Further arguments of :meth:`BaseSolver.solve`.
+
+        Returns
+        -------
+        RecourseResult
+        """
+        solver, wanted = self._prepared(solver, target)
         return solver.solve(
-            self.logits, frame, wanted, space, predict=self.predict, decide=self.decide
+            self.logits, frame, wanted, space, predict=self.predict, decide=self.decide, **options
         )
+
+    def solve_diverse(self, n, solver, frame, target, space):
+        """Up to `n` different actions of each person, see :meth:`BaseSolver.solve_diverse`."""
+        solver, wanted = self._prepared(solver, target)
+        return solver.solve_diverse(
+            n, self.logits, frame, wanted, space, predict=self.predict, decide=self.decide
+        )
+
+    def _prepared(self, solver, target):
+        solver = self.default_solver() if solver is None else solver
+        return solver, self.classes.tolist().index(target)
+
+    def default_solver(self):
+        """The solver that ``solver=None`` stands for."""
+        raise NotImplementedError
+
+
+class NetworkView(ClassifierView):
+    """A fitted classifier that is backed by a network.
+
+    As :class:`ClassifierView`, with a :class:`torch.nn.Module` for `logits`, differentiable in its
+    input.
+    """
+
+    def default_solver(self):
+        """A GreedySolver, which follows gradients."""
+        return GreedySolver()
 
 
 def is_fitted(estimator):
-    """Whether an estimator is fitted."""
+    """Whether an estimator is fitted; a function of scores always is."""
+    if not hasattr(estimator, "fit"):
+        return True
     try:
         check_is_fitted(estimator)
     except NotFittedError:
@@ -141,10 +194,11 @@ def network_view(model, feature_names):
         encoding = inner.encoding
         if steps is not None and len(steps):
             encoding = Encoding(steps, feature_names).then(encoding)
-        classes, logits, decide = inner.classes, inner.logits, inner.decide
+        classes, logits, exact, decide = inner.classes, inner.logits, inner.exact, inner.decide
     else:
         encoding = Encoding(steps if steps is not None and len(steps) else None, feature_names)
-        (classes, logits), decide = _foreign_network(last), None
+        classes, exact = _foreign_network(last)
+        logits, decide = copy.deepcopy(exact).float(), None
     index = {label: i for i, label in enumerate(classes.tolist())}
     named = hasattr(model, "feature_names_in_")
 
@@ -152,7 +206,7 @@ def network_view(model, feature_names):
         labels = model.predict(frame if named else as_fitted(model, frame))
         return np.array([index[label] for label in np.asarray(labels).tolist()], dtype=np.int64)
 
-    return NetworkView(np.asarray(classes), encoding, logits, predict, decide)
+    return NetworkView(np.asarray(classes), encoding, logits, exact, predict, decide)
 
 
 def as_fitted(model, frame):
@@ -219,8 +273,8 @@ class _SkorchLogits(nn.Module):
 
 def _sequential(weights, biases, activation, n_classes):
     """Linear layers, from weights of shape (n_inputs, n_outputs), with activations between."""
-    weights = [torch.as_tensor(np.array(weight.T), dtype=torch.float32) for weight in weights]
-    biases = [torch.as_tensor(np.array(bias), dtype=torch.float32) for bias in biases]
+    weights = [torch.as_tensor(np.array(weight.T), dtype=torch.float64) for weight in weights]
+    biases = [torch.as_tensor(np.array(bias), dtype=torch.float64) for bias in biases]
     if n_classes == 2 and len(weights[-1]) == 1:
         # One logit of scikit-learn's binary models, shared out over the two classes.
         weights[-1] = torch.cat([-weights[-1] / 2, weights[-1] / 2])

@@ -1,12 +1,15 @@
 """What every solver shares: batches in, results re-checked in raw units out."""
 
 import abc
+import copy
+import numbers
 
 import joblib
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
+from ._diverse import alternatives, close_features
 from ._problem import Problem, target_margin
 from ._result import RecourseResult
 from ._threads import one_thread
@@ -15,8 +18,53 @@ from ._threads import one_thread
 MARGIN = 2e-5
 
 
+class Margin:
+    """Target logit minus the strongest other, as a function of encoded rows.
+
+    Parameters
+    ----------
+    logits : callable
+        Encoded rows to logits; a module is used in `dtype`.
+    dtype : torch.dtype
+
+    Attributes
+    ----------
+    logits : callable
+    rounds : bool
+        Whether activations are rounded to levels, so that slopes are those of another function.
+    """
+
+    def __init__(self, logits, dtype=torch.float32):
+        if dtype != torch.float32 and isinstance(logits, torch.nn.Module):
+            logits = copy.deepcopy(logits).to(dtype)
+        self.logits = logits
+        parts = logits.modules() if isinstance(logits, torch.nn.Module) else ()
+        self.rounds = any(
+            hasattr(part, "step") and getattr(part, "bits", None) is not None for part in parts
+        )
+
+    def __call__(self, z, target):
+        """Margins, (n,), of encoded rows (n, d) to classes (n,). Differentiable in `z`."""
+        return target_margin(self.logits(z), target)
+
+
+def no_bound(problem):
+    """What a search without proof knows of the cost of recourse: it is not negative."""
+    return torch.zeros(len(problem.x), dtype=problem.x.dtype)
+
+
 class BaseSolver(BaseEstimator, abc.ABC):
     """Common part of the solvers: batching, threads and the check in raw units."""
+
+    #: Whether the search follows gradients of the logits, or only asks for their values.
+    uses_gradients = True
+    #: What is computed with during the search.
+    _dtype = torch.float32
+    #: Relative distance of cost and lower bound at which an action counts as optimal.
+    gap = 0.0
+
+    def _check(self, logits, actions):
+        """Raise TypeError if this solver cannot search on a network or among such actions."""
 
     @abc.abstractmethod
     def _search(self, margin, problem):
@@ -24,18 +72,18 @@ class BaseSolver(BaseEstimator, abc.ABC):
 
         Parameters
         ----------
-        margin : callable
-            ``margin(z, target)`` of encoded rows (n, d): target logit minus the strongest
-            other, shape (n,). Differentiable in ``z``.
+        margin : Margin
         problem : Problem
 
         Returns
         -------
         u, choice : tensors
             The cheapest valid state found, see `_problem`; anything where there is none.
+        bound : tensor of shape (n,)
+            Proven lower bound on the cost, 0 without a proof; infinite: there is no recourse.
         """
 
-    def solve(self, logits, X, target, actions, *, predict=None, decide=None):
+    def solve(self, logits, X, target, actions, *, predict=None, decide=None, closed=None):
         """Find cheap actions that get the target.
 
         Parameters
@@ -54,52 +102,106 @@ class BaseSolver(BaseEstimator, abc.ABC):
         decide : callable, default=None
             The same decision from encoded rows in float64, shape (n, n_columns): spares
             encoding them twice. Used instead of `predict`.
+        closed : ndarray of bool, shape (n_samples, n_features), default=None
+            Features that a person must leave as they are, beside what `actions` says; columns
+            as in ``actions.feature_names``.
 
         Returns
         -------
         RecourseResult
             A success is valid in raw units, after rounding to steps, by `predict`.
         """
+        self._check(logits, actions)
         n = len(X)
         target = np.broadcast_to(np.asarray(target, dtype=np.int64), (n,))
 
-        def check(frame):
-            """Class indices and float32 encoding of raw rows."""
+        def check(frame, target):
+            """Whether raw rows get the target, and their float32 encoding."""
             rows = actions.encoding.encode(frame)
             encoded = _float32(rows)
-            if decide is not None:
-                return decide(rows), encoded
-            if predict is not None:
-                return predict(frame), encoded
-            return _decide(logits, encoded, self.batch_size), encoded
+            return self._granted(logits, predict, decide, frame, rows, encoded, target), encoded
 
         if n:
-            decided, encoded = check(X)
+            granted, encoded = check(X, target)
         else:
-            decided, encoded = target, np.zeros((0, actions.encoding.n_columns), np.float32)
-        needed = decided != target
+            granted, encoded = target < 0, np.zeros((0, actions.encoding.n_columns), np.float32)
+        needed = ~granted
         rows = actions.rows(X)
+        if closed is not None:
+            rows = close_features(actions, rows, closed)
+        margin = self._margin(logits)
         delta = np.zeros((n, len(actions.numeric.feature)))
         choice = np.full((n, len(actions.discrete)), -1, dtype=np.int64)
+        bound = np.zeros(n)
         who = np.flatnonzero(needed)
 
         def search(part):
             with one_thread():
-                x = torch.from_numpy(encoded[part])
+                x = torch.from_numpy(encoded[part]).to(self._dtype)
                 problem = Problem(actions, _take(rows, part), x, torch.from_numpy(target[part]))
-                u, chosen = self._search(lambda z, t: target_margin(logits(z), t), problem)
-                return part, problem.raw_delta(u), chosen.numpy()
+                u, chosen, least = self._search(margin, problem)
+                return part, problem.raw_delta(u), chosen.numpy(), least.numpy()
 
         first, same = _distinct(who, [encoded, target, *vars(rows).values()])
         parts = [first[i : i + self.batch_size] for i in range(0, len(first), self.batch_size)]
-        for part, found_delta, found_choice in joblib.Parallel(
+        for part, found_delta, found_choice, least in joblib.Parallel(
             require="sharedmem", n_jobs=_workers(parts)
         )(joblib.delayed(search)(part) for part in parts):
             # float32 limits may lie an ulp outside the true ones.
             delta[part] = np.clip(found_delta, rows.low[part], rows.high[part])
-            choice[part] = found_choice
-        delta[who], choice[who] = delta[first[same]], choice[first[same]]
-        return _verified(X, encoded, target, needed, actions, rows, delta, choice, check)
+            choice[part], bound[part] = found_choice, least
+        delta[who], choice[who], bound[who] = (a[first[same]] for a in (delta, choice, bound))
+        return _verified(
+            X, encoded, target, needed, actions, rows, delta, choice, check, bound, self.gap
+        )
+
+    def solve_diverse(self, n, logits, X, target, actions, *, predict=None, decide=None):
+        """Find several different cheap actions of each person.
+
+        Two actions of a person differ in the features that they change, and none changes all
+        that a cheaper one does and more.
+
+        Parameters
+        ----------
+        n : int
+            The largest number of actions of a person.
+        logits, X, target, actions, predict, decide
+            As in :meth:`solve`.
+
+        Returns
+        -------
+        tuple of RecourseResult
+            `n` results: everybody's cheapest action, the next one, and so on. A person without
+            a further action is "not found" there, one who needs none "not needed" everywhere.
+
+        Raises
+        ------
+        ValueError
+            If `n` is no whole number >= 1.
+        """
+
+        def solve(rows, closed):
+            wanted = np.broadcast_to(np.asarray(target, dtype=np.int64), (len(X),))[rows]
+            return self.solve(
+                logits, X.iloc[rows], wanted, actions, predict=predict, decide=decide, closed=closed
+            )
+
+        if not isinstance(n, numbers.Integral) or isinstance(n, bool) or n < 1:
+            raise ValueError(f"diverse={n!r}: a whole number >= 1 is needed.")
+        encoded = _float32(actions.encoding.encode(X))
+        return alternatives(n, solve, X, encoded, len(actions.feature_names))
+
+    def _margin(self, logits):
+        """``margin(z, target)`` of encoded rows, as `_search` takes it."""
+        return Margin(logits, self._dtype)
+
+    def _granted(self, logits, predict, decide, frame, rows, encoded, target):
+        """Whether rows, raw and encoded in both precisions, get the target; bool of shape (n,)."""
+        if decide is not None:
+            return decide(rows) == target
+        if predict is not None:
+            return predict(frame) == target
+        return _decide(logits, encoded, self.batch_size) == target
 
 
 def _workers(parts):
@@ -150,33 +252,39 @@ def _decide(logits, encoded, batch_size):
     return torch.cat(parts).numpy() if parts else np.zeros(0, dtype=np.int64)
 
 
-def _verified(X, encoded, target, needed, actions, rows, delta, choice, check):
+def _verified(X, encoded, target, needed, actions, rows, delta, choice, check, bound, gap):
     """Results in raw units; what does not hold there is tried once a little further out."""
     moved = np.flatnonzero(needed & ((delta != 0).any(axis=1) | (choice >= 0).any(axis=1)))
     counterfactual = actions.apply(X, rows, delta, choice)
     success, after = ~needed, encoded.copy()
     if len(moved):
-        decided, after[moved] = check(counterfactual.iloc[moved])
-        success[moved] = decided == target[moved]
+        success[moved], after[moved] = check(counterfactual.iloc[moved], target[moved])
     short = moved[~success[moved]]
     if len(short):
         continuous = actions.numeric.step == 0
         further = np.where(continuous, delta[short] * (1 + 1e-3), delta[short])
         further = np.clip(further, rows.low[short], rows.high[short])
         again = actions.apply(X.iloc[short], _take(rows, short), further, choice[short])
-        decided, after[short] = check(again)
-        success[short] = decided == target[short]
+        success[short], after[short] = check(again, target[short])
         delta[short] = further
     lost = ~success
     delta[lost], choice[lost], after[lost] = 0.0, -1, encoded[lost]
     if len(short) or lost.any():
         counterfactual = actions.apply(X, rows, delta, choice)
-    with np.errstate(invalid="ignore"):  # infinite before and after
-        moved_by = np.where(after == encoded, np.float32(0), after - encoded)
-    status = np.where(~needed, "not needed", np.where(success, "found", "not found"))
+    with np.errstate(invalid="ignore"):  # infinite, or missing, before and after
+        same = (after == encoded) | (np.isnan(after) & np.isnan(encoded))
+        moved_by = np.where(same, np.float32(0), after - encoded)
+    cost = np.where(success, actions.cost(rows, delta, choice), np.nan)
+    proven = success & (bound >= cost * (1 - gap) * (1 - 1e-9)) & (bound > 0)
+    status = np.select(
+        [~needed, proven, success, np.isinf(bound)],
+        ["not needed", "optimal", "found", "infeasible"],
+        "not found",
+    )
     return RecourseResult(
         counterfactual=counterfactual,
-        cost=np.where(success, actions.cost(rows, delta, choice), np.nan),
+        cost=cost,
+        bound=np.where(success, np.minimum(bound, cost), bound),
         success=success,
         needed=needed,
         status=status,

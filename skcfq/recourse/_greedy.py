@@ -2,11 +2,15 @@
 
 import torch
 
-from ._base import MARGIN, BaseSolver
+from ._barter import barter
+from ._base import MARGIN, BaseSolver, no_bound
 from ._linear import cheapest_linear
 from ._polish import descend_l2, shrink
 from ._rescue import ascend_blind
 from ._scatter import random_states, scatter
+
+#: Up to this many directions and choices, all are tried on true outputs for everybody.
+FEW_MOVES = 12
 
 
 class GreedySolver(BaseSolver):
@@ -15,8 +19,9 @@ class GreedySolver(BaseSolver):
     One feature or category is moved at a time, the one that buys the most target margin per
     unit of cost; then every change is dropped or shrunk as far as the target allows. The search
     is repeated with the slopes at the point that it reached, which often shows a cheaper way.
-    People for whom the gradient leads nowhere (on quantized activations it vanishes on
-    plateaus) are searched move by move on the true outputs, and by random actions.
+    Where few features may move, all moves are also tried on the true outputs, since slopes
+    mislead where a network bends. So are people for whom the gradient leads nowhere (on
+    quantized activations it vanishes on plateaus), and then random actions.
 
     Parameters
     ----------
@@ -29,6 +34,9 @@ class GreedySolver(BaseSolver):
         standard deviations).
     n_random : int, default=128
         Random actions tried for people whom the ascents do not help; the same in every call.
+    n_trades : int, default=300
+        Random trades between changes on true outputs, where activations are rounded: there slopes
+        do not show what is cheapest.
     batch_size : int, default=4096
         People searched together; batches run on all cores.
 
@@ -53,37 +61,42 @@ class GreedySolver(BaseSolver):
     True
     """
 
-    def __init__(self, *, n_rounds=1, max_iter=40, trust=1.0, n_random=128, batch_size=4096):
+    def __init__(
+        self, *, n_rounds=1, max_iter=40, trust=1.0, n_random=128, n_trades=300, batch_size=4096
+    ):
         self.n_rounds = n_rounds
         self.max_iter = max_iter
         self.trust = trust
         self.n_random = n_random
+        self.n_trades = n_trades
         self.batch_size = batch_size
 
     def _search(self, margin, problem):
-        u, choice = problem.start()
-        best_u, best_choice = u.clone(), choice.clone()
-        best_cost = torch.full((len(u),), torch.inf, dtype=u.dtype)
-        who, part = torch.arange(len(u)), problem
-        u, choice = _ascend(margin, problem, u, choice, self.max_iter, self.trust)
-        u, choice = shrink(margin, problem, u, choice)
-        _keep_cheaper(margin, problem, u, choice, who, best_u, best_choice, best_cost)
+        best_u, best_choice = problem.start()
+        best_cost = torch.full((len(best_u),), torch.inf, dtype=best_u.dtype)
+        everyone = torch.arange(len(best_u))
+
+        def offer(part, who, states):
+            for state in states:
+                shorter = shrink(margin, part, *state)
+                _keep_cheaper(margin, part, *shorter, who, best_u, best_choice, best_cost)
+
+        offer(problem, everyone, [self._ascend(margin, problem, *problem.start())])
+        few = 2 * best_u.shape[1] + problem.price.shape[1] <= FEW_MOVES
+        if few:
+            offer(problem, everyone, ascend_blind(margin, problem))
         random = torch.Generator().manual_seed(0)
-        for rescue in (ascend_blind, self._scattered, self._ascents):
+        for rescue in (() if few else (ascend_blind,)) + (self._scattered, self._ascents):
             lost = torch.isinf(best_cost).nonzero().squeeze(1)
-            if not len(lost):
-                break
-            part = problem.select(lost)
-            for u, choice in rescue(margin, part, random):
-                u, choice = shrink(margin, part, u, choice)
-                _keep_cheaper(margin, part, u, choice, lost, best_u, best_choice, best_cost)
+            if len(lost):
+                part = problem.select(lost)
+                offer(part, lost, rescue(margin, part, random))
+        who = everyone
         for _ in range(self.n_rounds):
             part, before = problem.select(who), best_cost[who]
             z = part.encode(best_u[who], best_choice[who])
-            u, choice = cheapest_linear(part, *_slope(margin, z, part.target), z)
-            u, choice = _ascend(margin, part, u, choice, self.max_iter, self.trust)
-            u, choice = shrink(margin, part, u, choice)
-            _keep_cheaper(margin, part, u, choice, who, best_u, best_choice, best_cost)
+            start = cheapest_linear(part, *_slope(margin, z, part.target), z)
+            offer(part, who, [self._ascend(margin, part, *start)])
             # The slopes have changed only for those who have found a cheaper way.
             who = who[best_cost[who] < before]
             if not len(who):
@@ -91,9 +104,15 @@ class GreedySolver(BaseSolver):
         if problem.norm != "l1":
             found = torch.isfinite(best_cost).nonzero().squeeze(1)
             part = problem.select(found)
-            u, choice = descend_l2(margin, part, best_u[found], best_choice[found])
-            _keep_cheaper(margin, part, u, choice, found, best_u, best_choice, best_cost)
-        return best_u, best_choice
+            state = descend_l2(margin, part, best_u[found], best_choice[found])
+            _keep_cheaper(margin, part, *state, found, best_u, best_choice, best_cost)
+        if margin.rounds:
+            state = barter(margin, problem, best_u, best_choice, self.n_trades, random)
+            offer(problem, everyone, [state])
+        return best_u, best_choice, no_bound(problem)
+
+    def _ascend(self, margin, problem, u, choice):
+        return ascend(margin, problem, u, choice, self.max_iter, self.trust)
 
     def _scattered(self, margin, problem, random):
         """The cheapest valid one of random actions."""
@@ -101,8 +120,8 @@ class GreedySolver(BaseSolver):
 
     def _ascents(self, margin, problem, random):
         """Ascents from random actions: other features, other sides of a ridge."""
-        for u, choice in random_states(problem, self.n_random // 32, random):
-            yield _ascend(margin, problem, u, choice, self.max_iter, self.trust)
+        for u, choice in random_states(problem, self.n_random // 8, random):
+            yield self._ascend(margin, problem, u, choice)
 
 
 def _slope(margin, z, target):
@@ -138,7 +157,7 @@ def _moves(problem, gradient, z, u, choice, need, trust):
         Efficiency is margin per unit of cost, what exceeds `need` not counted; -inf: no move.
     """
     full = problem.n_changes(u, choice) >= problem.max_changes  # (n,)
-    slope = gradient[:, problem.columns] * problem.rate  # (n, m), margin per unit of cost
+    slope = problem.slopes(gradient, u)  # (n, m), margin per unit of cost
     rising = slope > 0
     room = torch.where(rising, problem.high - u, u - problem.low)
     # A move back towards no change earns cost: it stops at 0, and comes first.
@@ -183,7 +202,7 @@ def _moves(problem, gradient, z, u, choice, need, trust):
 
 
 @torch.no_grad()
-def _ascend(margin, problem, u, choice, max_iter, trust):
+def ascend(margin, problem, u, choice, max_iter, trust):
     """Move everybody until the margin is reached or nothing helps."""
     u, choice = u.clone(), choice.clone()
     active, part = torch.arange(len(u)), problem

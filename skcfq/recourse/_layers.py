@@ -38,6 +38,10 @@ class Layer:
             return np.clip(np.rint(a / self.step), 0, self.top) * self.step
         return np.maximum(a, 0.0) if self.relu else a
 
+    def without_activation(self):
+        """The linear layer alone."""
+        return Layer(self.weight, self.bias)
+
 
 def read_layers(network):
     """Read the layers of a network.

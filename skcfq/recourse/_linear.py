@@ -37,7 +37,7 @@ def cheapest_linear(problem, gradient, value, z, n_prices=12):
         return best_u, best_choice
     missing = MARGIN * 1.5 - (value + (gradient * (problem.x - z)).sum(1))
     missing = missing.clamp(min=1e-9)[:, None]  # (n, 1)
-    slope = gradient[:, problem.columns] * problem.rate  # (n, m), margin per unit of cost
+    slope = problem.slopes(gradient)  # (n, m), margin per unit of cost
     room = torch.where(slope > 0, problem.high, -problem.low)
     rate = torch.where(room > 1e-7, slope.abs(), torch.zeros_like(slope))
     length = torch.minimum(room, missing / rate.clamp(min=1e-12))

@@ -2,7 +2,7 @@
 
 import torch
 
-from ._base import MARGIN, BaseSolver
+from ._base import MARGIN, BaseSolver, no_bound
 from ._polish import descend_l2, shrink
 from ._relaxed import RelaxedBox, relaxed_steps
 from ._scatter import random_states, scatter
@@ -78,7 +78,7 @@ class PGDSolver(BaseSolver):
         for start in starts:
             delta = box.project(problem.encode(*start) - problem.x)
             steps = relaxed_steps(
-                lambda z: -margin(z, problem.target), problem.x, box, delta, self.n_steps, self.step_size,
+                lambda z: -margin(problem.follow(z), problem.target), problem.x, box, delta, self.n_steps, self.step_size,
                 normalise=True,
             )  # fmt: skip
             for delta in steps:
@@ -91,7 +91,7 @@ class PGDSolver(BaseSolver):
         best_u, best_choice = shrink(margin, problem, best_u, best_choice)
         if problem.norm != "l1":
             best_u, best_choice = descend_l2(margin, problem, best_u, best_choice)
-        return best_u, best_choice
+        return best_u, best_choice, no_bound(problem)
 
 
 def nearest_state(problem, delta):

@@ -6,7 +6,7 @@ from ._base import MARGIN
 
 
 @torch.no_grad()
-def shrink(margin, problem, u, choice, n_iter=7):
+def shrink(margin, problem, u, choice, n_iter=5, tolerance=1e-3):
     """Drop, then shorten every change as far as the margin allows.
 
     The change that bought least margin per unit of cost goes first. States that do not reach
@@ -18,8 +18,10 @@ def shrink(margin, problem, u, choice, n_iter=7):
     problem : Problem
     u, choice : tensors
         States, see `_problem`.
-    n_iter : int, default=7
+    n_iter : int, default=5
         Evaluations of the line search for each numeric change.
+    tolerance : float, default=1e-3
+        Share of a change that is not worth another evaluation.
 
     Returns
     -------
@@ -65,7 +67,7 @@ def shrink(margin, problem, u, choice, n_iter=7):
         lines = feature[rows] < m
         rows, left = rows[lines], left[lines]
         if len(rows):
-            _shorten(margin, part, at_u, at_choice, rows, feature[rows], left, n_iter)
+            _shorten(margin, part, at_u, at_choice, rows, feature[rows], left, n_iter, tolerance)
     u[who], choice[who] = at_u, at_choice
     return u, choice
 
@@ -90,7 +92,7 @@ def _without_each(u, choice, feature, m):
     return u, choice
 
 
-def _shorten(margin, problem, u, choice, rows, feature, below, n_iter):
+def _shorten(margin, problem, u, choice, rows, feature, below, n_iter, tolerance):
     """Shortest numeric change that keeps the margin, by the Illinois form of regula falsi.
 
     Between 0, where the margin is `below` (short), and the present length, where it holds. On
@@ -108,12 +110,12 @@ def _shorten(margin, problem, u, choice, rows, feature, below, n_iter):
         width = hi[open_] - lo[open_]
         share = -below[open_] / (at[open_] - below[open_]).clamp(min=1e-12)
         # A little past the predicted root, so that both ends close in.
-        share = (share + 1e-3).clamp(0.01, 0.99) if i % 3 != 2 else torch.full_like(share, 0.5)
+        share = (share + tolerance).clamp(0.01, 0.99) if i % 3 != 2 else torch.full_like(share, 0.5)
         middle = lo[open_] + width * share
         grid = unit[open_] > 0
         step = torch.where(grid, unit[open_], torch.ones_like(middle))
         middle = torch.where(grid, torch.trunc(middle / step * (1 + 1e-6)) * step, middle)
-        live = (width.abs() > 1e-4 * full[open_].abs()) & (middle != hi[open_])
+        live = (width.abs() > tolerance * full[open_].abs()) & (middle != hi[open_])
         # On a grid: the candidate may fall on the lower end; one step further is the last try.
         stuck = live & ((middle - lo[open_]).abs() < 1e-9)
         middle = torch.where(stuck & grid, lo[open_] + step * torch.sign(full[open_]), middle)
@@ -153,7 +155,7 @@ def descend_l2(margin, problem, u, choice, n_rounds=6):
         z = problem.encode(u, choice).requires_grad_()
         with torch.enable_grad():
             (gradient,) = torch.autograd.grad(margin(z, problem.target).sum(), z)
-        slope = gradient[:, problem.columns] * problem.rate
+        slope = problem.slopes(gradient, u)
         slope = slope.masked_fill((problem.unit > 0) & (u == 0), 0.0)
         slope = torch.where(slope > 0, slope * (problem.high > 0), slope * (problem.low < 0))
         free = problem.max_changes - (choice >= 0).sum(1)

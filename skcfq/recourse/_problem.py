@@ -33,6 +33,7 @@ class Problem:
         self.space, self.x, self.target = space, x, target
         self.columns = torch.as_tensor(moves.column, device=x.device)  # (m,)
         self.rate = as_tensor(moves.scale / moves.weight)  # encoded units per unit of cost, (m,)
+        self.value = as_tensor(rows.value * moves.weight)  # (n, m), in units of cost
         self.low = as_tensor(rows.low * moves.weight)  # (n, m), <= 0
         self.high = as_tensor(rows.high * moves.weight)  # (n, m), >= 0
         self.unit = as_tensor(moves.step * moves.weight)  # step in units of cost, 0: continuous
@@ -51,12 +52,16 @@ class Problem:
         self.table, self.block = as_tensor(table), as_tensor(block)  # (M, d), (q, d)
         self.max_changes = space.actions.max_changes or (self.low.shape[1] + self.q)
         self.norm, self.mix = space.actions.cost, space.actions.mix
+        self.causes = space.causes
+        if self.causes is not None:
+            self.nodes = torch.as_tensor(rows.nodes)  # raw units, float64 (n, k)
 
     def select(self, index):
         """The problem of some of the people."""
         part = object.__new__(Problem)
         part.__dict__.update(self.__dict__)
-        for name in ("x", "target", "low", "high", "allowed", "price"):
+        names = ["x", "target", "value", "low", "high", "allowed", "price"]
+        for name in names if self.causes is None else [*names, "nodes"]:
             setattr(part, name, getattr(self, name)[index])
         return part
 
@@ -70,6 +75,8 @@ class Problem:
         """Encoded rows of a state, shape (n, d)."""
         z = self.x.clone()
         z[:, self.columns] += u * self.rate
+        if self.causes is not None:
+            z[:, self.causes.column] += self._followed(u)
         if self.q:
             row, feature = (choice >= 0).nonzero(as_tuple=True)
             if len(row):
@@ -77,6 +84,54 @@ class Problem:
                 leave = self.x[row] * self.block[feature]
                 z.index_add_(0, row, self.table[choice[row, feature]] - leave)
         return z
+
+    def _interventions(self, u):
+        """Raw changes of the numeric features, as they are, float64 (n, m)."""
+        return u.detach().cpu().numpy().astype(float) / self.space.numeric.weight
+
+    def _followed(self, u):
+        """What follows from changes, in encoded units of the features of the graph, (n, k)."""
+        delta = self._interventions(u)
+        _, set_ = self.causes.interventions(delta)
+        change = self.causes.changes(self.nodes.numpy(), delta)
+        return torch.as_tensor(np.where(set_, 0.0, change) * self.causes.scale).to(self.x)
+
+    def slopes(self, gradient, u=None):
+        """Slopes along changes of the numeric features, with what follows from them.
+
+        Parameters
+        ----------
+        gradient : tensor of shape (n, d)
+            Slopes in encoded units.
+        u : tensor of shape (n, m), default=None
+            Where they were taken: what is set passes nothing on from its causes. ``None``: nothing
+            is set.
+
+        Returns
+        -------
+        tensor of shape (n, m)
+            Per unit of cost.
+        """
+        slope = gradient[:, self.columns] * self.rate
+        if self.causes is None:
+            return slope
+        u = torch.zeros_like(self.low) if u is None else u
+        # Per raw unit, then what the features pass on beyond their own slope.
+        own = gradient[:, self.causes.column].double().numpy() * self.causes.scale
+        total = self.causes.slopes(self.nodes.numpy(), self._interventions(u), own)
+        moved = self.causes.move >= 0
+        weight = self.space.numeric.weight[self.causes.move[moved]]
+        slope[:, self.causes.move[moved]] += torch.as_tensor((total - own)[:, moved] / weight).to(
+            slope
+        )
+        return slope
+
+    def follow(self, z):
+        """Relaxed rows with what follows from the changes of their numbers, differentiable.
+
+        `z` (n, d) itself where there is no causal graph.
+        """
+        return z if self.causes is None else _Follow.apply(z, self)
 
     def change(self, u, choice):
         """Weighted change of every feature, shape (n, m + q)."""
@@ -132,6 +187,27 @@ class Problem:
         delta = u.cpu().numpy().astype(float) / moves.weight
         unit = np.where(moves.step > 0, moves.step, 1.0)
         return np.where(moves.step > 0, np.rint(delta / unit) * unit, delta)
+
+
+class _Follow(torch.autograd.Function):
+    """Consequences of relaxed changes; their slopes come from the causal model itself."""
+
+    @staticmethod
+    def forward(ctx, z, problem):
+        """Add what follows to rows of shape (n, d)."""
+        u = (z - problem.x)[:, problem.columns] / problem.rate
+        ctx.problem, ctx.u = problem, u
+        z = z.clone()
+        z[:, problem.causes.column] += problem._followed(u)
+        return z
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient):
+        """Slopes along the changes, in encoded units."""
+        problem, gradient = ctx.problem, gradient.clone()
+        gradient[:, problem.columns] = problem.slopes(gradient, ctx.u) / problem.rate
+        return gradient, None
 
 
 def target_margin(logits, target):

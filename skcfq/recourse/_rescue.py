@@ -17,7 +17,7 @@ def ascend_blind(margin, problem, random=None):
         value = margin(part.encode(at_u, at_choice), part.target)
         full = part.n_changes(at_u, at_choice) >= part.max_changes
         base = part.change(at_u, at_choice).sum(1)
-        best = torch.zeros(len(active))
+        best = torch.zeros_like(value)
         best_u, best_choice = at_u.clone(), at_choice.clone()
 
         def consider(try_u, try_choice, open_, part=part, value=value, base=base, best=best,

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 #: The possible values of ``RecourseResult.status``.
-STATUSES = ("not needed", "found", "not found", "infeasible")
+STATUSES = ("not needed", "found", "optimal", "not found", "infeasible")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,13 +19,17 @@ class RecourseResult:
         Raw rows after the action; the unchanged row where there is none.
     cost : ndarray of shape (n_samples,)
         Cost of the action: 0 where none is needed, NaN where none was found.
+    bound : ndarray of shape (n_samples,)
+        Proven lower bound on the cost of any action that gets the target: 0 where nothing is
+        proven, infinite where there is no such action.
     success : ndarray of bool, shape (n_samples,)
         Whether the row in `counterfactual` gets the target.
     needed : ndarray of bool, shape (n_samples,)
         Whether the person did not have the target to begin with.
     status : ndarray of str, shape (n_samples,)
-        ``"not needed"``, ``"found"``, ``"not found"`` (a failed search, no proof) or
-        ``"infeasible"`` (proven: no action of the set gets the target).
+        ``"not needed"``, ``"found"``, ``"optimal"`` (proven: there is no cheaper one, but for the
+        solver's gap), ``"not found"`` (a failed search, no proof) or ``"infeasible"`` (proven: no
+        action of the set gets the target).
     support : ndarray of bool, shape (n_samples, n_features)
         Which features the action changes; a one-hot group is one feature.
     delta : ndarray of float32, shape (n_samples, n_columns)
@@ -38,6 +42,7 @@ class RecourseResult:
 
     counterfactual: pd.DataFrame
     cost: np.ndarray
+    bound: np.ndarray
     success: np.ndarray
     needed: np.ndarray
     status: np.ndarray

@@ -167,7 +167,7 @@ class WeightedTaskTerm:
 def just_short(advice, space, rho):
     """The actions of a result, a little less: not enough any more for the teacher.
 
-    Numeric changes are shortened by the share `rho`. An action without any loses one of its
+    Numeric changes, and what follows from them, are shortened by the share `rho`. An action without any loses one of its
     changes of category; of several, any: the search dropped all that were not needed.
 
     Parameters
@@ -182,7 +182,7 @@ def just_short(advice, space, rho):
         In encoded units.
     """
     short = advice.delta.copy()
-    columns = space.numeric.column
+    columns = space.number_columns
     short[:, columns] *= np.float32(1 - rho)
     left = ~(advice.delta[:, columns] != 0).any(axis=1)
     for move in space.discrete:

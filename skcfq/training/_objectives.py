@@ -151,6 +151,11 @@ class PaperObjective(BaseEstimator):
         self.hinge_margin = hinge_margin
         self.bit_cost = bit_cost
 
+    @property
+    def unrolls_steps(self):
+        """Whether there is a match term, whose steps move single features without consequences."""
+        return bool(self.match_action or self.match_cost)
+
     def problems(self):
         """Sentences about wrong parameters, empty if there are none."""
         names = [
@@ -185,7 +190,7 @@ class PaperObjective(BaseEstimator):
         terms = [TaskTerm()]
         if self.eta:
             terms.append(ValidityTerm(self.eta))
-        if self.match_action or self.match_cost:
+        if self.unrolls_steps:
             rows = lesson.space.rows(lesson.frame)
             wanted = torch.full((len(lesson.x),), lesson.target)
             box = RelaxedBox(Problem(lesson.space, rows, lesson.x, wanted))

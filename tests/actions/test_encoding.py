@@ -22,7 +22,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from skcfq.actions import Encoding, auto_preprocessor
+from skcfq.actions import Encoding, auto_preprocessor, raw_preprocessor
 from skcfq.actions._features import AffineFeature, FixedFeature, TableFeature
 from tests.actions.preprocessors import (
     CATEGORIES,
@@ -428,3 +428,28 @@ def test_auto_preprocessor_weighs_rows():
     copied = auto_preprocessor(frame.iloc[[0, 0, 1]])
     encode = [Encoding(p, frame.columns).encode(frame.head(2))[:, 0] for p in (weighted, copied)]
     np.testing.assert_allclose(encode[0], encode[1])
+
+
+# ----- models that take raw rows -----------------------------------------------------------
+
+
+def test_raw_encoding_keeps_numbers_and_numbers_categories():
+    frame = pd.DataFrame(
+        {
+            "word": ["b", "a", np.nan, "a"],
+            "x": [1.5, np.nan, 3.0, 4.0],
+            "flag": [True, False, True, True],
+            "n": [1, 2, 3, 4],
+        }
+    )
+    encoding = Encoding(raw_preprocessor(frame), frame.columns)
+    z = encoding.encode(frame)
+    by_name = {f.name: f for f in encoding.features}
+    np.testing.assert_array_equal(z[:, by_name["x"].column], frame["x"])
+    np.testing.assert_array_equal(z[:, by_name["n"].column], frame["n"])
+    np.testing.assert_array_equal(z[:, by_name["word"].columns[0]], [1, 0, -1, 0])
+    np.testing.assert_array_equal(z[:, by_name["flag"].columns[0]], [1, 0, 1, 1])
+    back = encoding.decode(z)
+    assert back["word"].isna().tolist() == [False, False, True, False]
+    assert back["word"].dropna().tolist() == ["b", "a", "a"]
+    assert back["flag"].tolist() == frame["flag"].tolist()

@@ -14,6 +14,7 @@ from skcfq.actions import (
     combine_cost,
     rising_transitions,
 )
+from skcfq.actions._scales import spread_values
 
 TRAIN = pd.DataFrame(
     {
@@ -487,3 +488,21 @@ def test_any_allowed_action_stays_within_the_words_of_the_set(seed):
         encoded[block] = codes[picked]
         offset += len(move.table.categories)
     np.testing.assert_allclose(space.encoding.encode(after), encoded, atol=1e-9)
+
+
+# ----- values worth trying -----------------------------------------------------------------
+
+
+def test_few_training_values_are_all_kept():
+    np.testing.assert_array_equal(spread_values(np.array([3.0, 1.0, np.nan, 3.0])), [1.0, 3.0])
+
+
+def test_many_training_values_are_spread_over_ranks_and_over_the_tail():
+    tail = np.arange(1000.0, 2000.0)
+    values = spread_values(np.concatenate([np.zeros(20_000), tail]), n_values=20)
+    assert len(values) <= 20
+    assert values[0] == 0
+    assert values[-1] == 1999
+    assert (np.diff(values) > 0).all()
+    # Ranks alone would all be 0.
+    assert ((values > 1000) & (values < 1999)).sum() >= 6

@@ -124,7 +124,7 @@ def options(world, row, feature):
     if not low <= here <= high:
         return stay
     if feature in actions.step:
-        reach = np.arange(here - 50, here + 51) * actions.step[feature]
+        reach = here + np.arange(-50, 51) * actions.step[feature]
     else:
         reach = np.array(actions.allowed_values[feature])
     reach = reach[(reach >= low) & (reach <= high) & (reach != here)]
@@ -136,18 +136,36 @@ def options(world, row, feature):
     return stay + [(to, weight * abs(to - here)) for to in reach]
 
 
-def cheapest(world, row, target):
-    """Lowest cost at which one person gets the target, infinite if no action does."""
+def all_actions(world, row):
+    """Every action of one person: changes (n_actions, 5), costs (infinite: too many), raw rows."""
     lists = [options(world, row, feature) for feature in world.train.columns]
     picks = list(itertools.product(*lists))
-    change = np.array([[price for _, price in pick] for pick in picks])  # (n_actions, 5)
+    change = np.array([[price for _, price in pick] for pick in picks])
     cost = norm(world.actions, change)
     if world.actions.max_changes is not None:
         cost[(change > 0).sum(axis=1) > world.actions.max_changes] = np.inf
     frame = pd.DataFrame(
         [[value for value, _ in pick] for pick in picks], columns=world.train.columns
     )
+    return change, cost, frame
+
+
+def cheapest(world, row, target):
+    """Lowest cost at which one person gets the target, infinite if no action does."""
+    _, cost, frame = all_actions(world, row)
     return np.where(world.decide(frame) == target, cost, np.inf).min()
+
+
+def cheapest_supports(world, row, target):
+    """Costs and features of valid actions, cheapest first, none with a cheaper one's features."""
+    change, cost, frame = all_actions(world, row)
+    cost = np.where(world.decide(frame) == target, cost, np.inf)
+    found = []
+    for i in np.argsort(cost, kind="stable"):
+        support = change[i] > 0
+        if np.isfinite(cost[i]) and not any((support | ~other).all() for _, other in found):
+            found.append((cost[i], support))
+    return found
 
 
 def norm(actions, change):
@@ -167,3 +185,22 @@ def price(world, before, after):
     if limit is not None and (change > 0).sum() > limit:
         return np.inf
     return norm(world.actions, change)[0] if np.isfinite(change).all() else np.inf
+
+
+class TreeLogits:
+    """Scores of a scikit-learn classifier of encoded rows; nothing to differentiate."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def __call__(self, z):
+        return torch.from_numpy(self.model.predict_proba(z.numpy()).astype(np.float32))
+
+
+def tree_world(seed, fields, model):
+    """A world whose decisions are those of trees: flat nearly everywhere."""
+    smooth = world(seed, fields, n=300)
+    random = np.random.default_rng(seed)
+    y = smooth.decide(smooth.train) ^ (random.random(300) < 0.1)
+    encoded = smooth.space.encoding.encode(smooth.train)
+    return dataclasses.replace(smooth, logits=TreeLogits(model.fit(encoded, y)))

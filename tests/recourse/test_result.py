@@ -62,6 +62,7 @@ def small(cost, success, needed):
     return RecourseResult(
         counterfactual=pd.DataFrame({"x": np.zeros(n)}),
         cost=np.array(cost, dtype=float),
+        bound=np.zeros(n),
         success=np.array(success, dtype=bool),
         needed=np.array(needed, dtype=bool),
         status=np.full(n, "found"),

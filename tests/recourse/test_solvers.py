@@ -12,12 +12,12 @@ from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 from torch import nn
 
-from skcfq import GreedySolver, PGDSolver
+from skcfq import CoordinateSolver, GreedySolver, PGDSolver
 from skcfq.actions import ActionSet, Encoding, auto_preprocessor, bind_actions
 from skcfq.recourse import BaseSolver, RecourseResult
 from tests.recourse.brute import centre, network, people, price, world
 
-SOLVERS = {"greedy": GreedySolver, "pgd": PGDSolver}
+SOLVERS = {"greedy": GreedySolver, "pgd": PGDSolver, "coordinate": CoordinateSolver}
 
 
 @pytest.fixture(params=SOLVERS)

@@ -1,0 +1,253 @@
+"""Branch and bound for the cheapest action that reaches a margin."""
+
+import time
+
+import torch
+
+from ._base import MARGIN
+from ._dual import Dual, snap_inwards
+from ._greedy import ascend
+from ._layers import read_layers
+from ._polish import shrink
+from ._regions import Extent, Regions, choice_slices
+from ._relaxation import Relaxation
+
+#: With less margin than this nobody gets the target, whatever the rounding.
+IMPOSSIBLE = -1e-6
+#: Numeric limits that are nearer than this are one value, in units of cost.
+POINT = 1e-8
+
+
+class BranchAndBound:
+    """A search for a batch of people, with the best action found of each.
+
+    Parameters
+    ----------
+    margin : Margin
+    problem : Problem
+        In float64.
+    gap : float
+        Relative improvement of cost that is not looked for.
+
+    Attributes
+    ----------
+    u, choice : tensors
+        Best states found, see `_problem`.
+    cost : tensor of shape (n,)
+        What they cost; infinite where none is valid.
+    """
+
+    def __init__(self, margin, problem, gap):
+        self.margin, self.problem, self.gap = margin, problem, gap
+        self.u, self.choice = problem.start()
+        self.cost = problem.x.new_full((len(problem.x),), torch.inf)
+        layers = read_layers(margin.logits)
+        self.relaxation = Relaxation(layers, problem)
+        self.versus = _versus(problem.target, len(layers[-1].bias))  # (n, C - 1, C)
+        self.parts = choice_slices(problem)
+        self.limited = problem.max_changes < problem.low.shape[1] + problem.q
+        reach = torch.maximum(problem.high, -problem.low).sum(dim=1)
+        self.dearest = 1.0 + reach + problem.price.sum(dim=1)  # dearer than any action
+
+    def budget(self):
+        """What an action must cost less than to be of interest, (n,)."""
+        return torch.where(torch.isinf(self.cost), self.dearest, self.cost * (1 - self.gap))
+
+    def offer(self, person, u, choice):
+        """Keep states that are valid and cheaper than the best ones of their people."""
+        cost = self.problem.select(person).cost(u, choice)
+        rows = (cost < self.cost[person]).nonzero().squeeze(1)
+        part = self.problem.select(person[rows])
+        valid = self.margin(part.encode(u[rows], choice[rows]), part.target) >= MARGIN
+        rows = rows[valid]
+        # The last one written stays: of several of one person, the cheapest.
+        for row in rows[cost[rows].argsort(descending=True, stable=True)].tolist():
+            self.u[person[row]], self.choice[person[row]] = u[row], choice[row]
+            self.cost[person[row]] = cost[row]
+
+    def run(self, time_limit, n_regions=256):
+        """Search until everything is proven or the time is up.
+
+        Parameters
+        ----------
+        time_limit : float
+            Seconds for each person.
+        n_regions : int, default=256
+            Regions looked at together.
+
+        Returns
+        -------
+        tensor of shape (n,)
+            Lower bound on the cost of any valid action; infinite: there is none.
+        """
+        n = len(self.cost)
+        bound = torch.full_like(self.cost, torch.inf)
+        seconds = torch.zeros_like(self.cost)
+        pool = Regions.whole(self.problem)
+        while len(pool):
+            began = time.perf_counter()
+            first = _best_of_each(pool, n_regions)
+            rest = torch.ones(len(pool), dtype=torch.bool)
+            rest[first] = False
+            batch, people = pool.take(first), pool.person[first]
+            points = ~self._free(batch).any(dim=1)
+            rows, scores, states = self._narrow(batch)
+            batch, points = batch.take(rows), points[rows]
+            self.offer(*states)
+            self._polish(batch.bound, states)
+            stuck, children = batch.take(points), self._split(batch.take(~points), scores[~points])
+            bound.scatter_reduce_(0, stuck.person, stuck.bound, "amin")
+            pool = Regions.join([pool.take(rest), children])
+            pool = pool.take(pool.bound < self.budget()[pool.person])
+            share = torch.bincount(people, minlength=n) / len(people)
+            seconds += share * (time.perf_counter() - began)
+            late = (seconds > time_limit)[pool.person]
+            bound.scatter_reduce_(0, pool.person[late], pool.bound[late], "amin")
+            pool = pool.take(~late)
+        found = torch.isfinite(self.cost)
+        return torch.where(found, torch.minimum(bound, self.budget()), bound)
+
+    def _narrow(self, regions):
+        """Bound regions and cut off what cannot be cheapest, in place.
+
+        Returns
+        -------
+        rows : tensor of int64
+            Regions that may still hold something cheaper.
+        scores : tensor of shape (N, m + q)
+            How much the freedom of each feature loosens the bounds.
+        states : (person, u, choice)
+            Actions that would be cheapest if the network were linear.
+        """
+        person = regions.person
+        budget = self.budget()[person]
+        threshold = torch.where(torch.isinf(self.cost[person]), IMPOSSIBLE, MARGIN)
+        extent = Extent(self.problem, regions, budget)
+        hidden = self.relaxation.hidden(regions, extent)
+        versus = self.versus[person]
+        last = len(self.relaxation.weights) - 1
+        constant, number, choice = self.relaxation.above(person, hidden, last, versus)
+        most, part = extent(number, choice)
+        alive = (constant + most >= threshold[:, None]).all(dim=1)
+        u, picks = (
+            torch.zeros_like(regions.low),
+            torch.full_like(regions.stay, -1, dtype=torch.int64),
+        )
+        jumps = torch.zeros_like(part[:, 0])
+        for row in range(versus.shape[1]):
+            need = threshold - constant[:, row]
+            bound, jump, *state = self._bargain(
+                regions, number[:, row], choice[:, row], need, budget
+            )
+            tighter = (bound >= regions.bound)[:, None]
+            jumps = torch.where(tighter, jump, jumps)
+            u, picks = torch.where(tighter, state[0], u), torch.where(tighter, state[1], picks)
+            regions.bound = torch.maximum(regions.bound, bound)
+        alive &= snap_inwards(regions, self.problem.unit) & (regions.bound < budget)
+        for k, slots in enumerate(self.parts):
+            alive &= regions.stay[:, k] | regions.open[:, slots].any(dim=1)
+        alive &= regions.forced().sum(dim=1) <= self.problem.max_changes
+        # Where nothing of this is left, what each feature can add decides.
+        scores = self.relaxation.blame(hidden, versus) + jumps + 1e-6 * part.abs().amax(dim=1)
+        rows = alive.nonzero().squeeze(1)
+        states = self.problem.select(person[rows]).project(u[rows], picks[rows])
+        return rows, scores[rows], (person[rows], *states)
+
+    def _bargain(self, regions, number, choice, need, budget):
+        """Lower bounds, what loosens them, and states near them; tightens regions in place."""
+        problem, bounds = self.problem, []
+        for square in {"l1": (False,), "l2": (True,), "mixed": (False, True)}[problem.norm]:
+            dual = Dual(problem, regions, number, choice, need, square)
+            bound, price, made, jump = dual.solve()
+            bounds.append(bound)
+        number = made.number if square else dual.without_surplus(price, made)
+        if problem.norm == "mixed":
+            bound = (1 - problem.mix) * bounds[0] + problem.mix * bounds[1]
+        else:
+            dual.tighten(price, made, budget)
+        return bound, jump, number, made.choice
+
+    def _polish(self, bound, states):
+        """Try to make actions of each person's most promising region valid and cheap."""
+        person, u, choice = states
+        order = bound.argsort(stable=True)
+        order = order[person[order].argsort(stable=True)]
+        first = torch.ones(len(order), dtype=torch.bool)
+        first[1:] = person[order][1:] != person[order][:-1]
+        rows = order[first]
+        part = self.problem.select(person[rows])
+        u, choice = ascend(self.margin, part, u[rows], choice[rows], max_iter=8, trust=0.2)
+        self.offer(person[rows], *shrink(self.margin, part, u, choice, n_iter=20, tolerance=1e-7))
+
+    def _free(self, regions):
+        """Features that have more than one value left, bool of shape (N, m + q)."""
+        n_values = [regions.high - regions.low > POINT]
+        for k, part in enumerate(self.parts):
+            n_open = regions.open[:, part].sum(dim=1) + regions.stay[:, k].long()
+            n_values.append((n_open > 1)[:, None])
+        return torch.cat(n_values, dim=1)
+
+    def _split(self, regions, scores):
+        """Split regions in two along the feature that loosens their bounds most."""
+        m = regions.low.shape[1]
+        best, feature = scores.masked_fill(~self._free(regions), -torch.inf).max(dim=1)
+        # One that has become a point is looked at once more, as it is.
+        whole = regions.take(torch.isinf(best))
+        rows = torch.isfinite(best).nonzero().squeeze(1)
+        feature = feature[rows]
+        one, two = regions.take(rows), regions.take(rows)
+        at = (feature < m).nonzero().squeeze(1)
+        if len(at):
+            self._split_numbers(one, two, at, feature[at])
+        for k, part in enumerate(self.parts):
+            at = (feature == m + k).nonzero().squeeze(1)
+            if len(at):
+                _split_choices(one, two, at, k, part)
+        return Regions.join([whole, one, two])
+
+    def _split_numbers(self, one, two, at, feature):
+        """Below and above the middle; at 0 first; without a change and with one if places are few."""
+        low, high = one.low[at, feature], one.high[at, feature]
+        unit = self.problem.unit[feature]
+        step = torch.where(unit > 0, unit, torch.ones_like(unit))
+        middle = torch.where((low < 0) & (high > 0), 0.0, (low + high) / 2)
+        left = torch.where(unit > 0, torch.floor(middle / step + 1e-6) * step, middle)
+        one.high[at, feature], two.low[at, feature] = left, left + unit
+        if self.limited:
+            edge = (low == 0) | (high == 0)
+            few = (edge & ~one.changed[at, feature]).nonzero().squeeze(1)
+            at, feature, low, high, unit = (a[few] for a in (at, feature, low, high, unit))
+            one.low[at, feature], one.high[at, feature] = 0.0, 0.0
+            two.low[at, feature] = torch.where(low == 0, unit, low)
+            two.high[at, feature] = torch.where(high == 0, -unit, high)
+            two.changed[at, feature] = True
+
+
+def _split_choices(one, two, at, k, part):
+    """No change and a change; then the first choice that is open and the others."""
+    stays = one.stay[at, k]
+    both = at[stays]
+    one.open[both, part] = False
+    two.stay[both, k] = False
+    rest = at[~stays]
+    first = part.start + one.open[rest, part].long().argmax(dim=1)
+    one.open[rest, part] = False
+    one.open[rest, first] = True
+    two.open[rest, first] = False
+
+
+def _versus(target, n_classes):
+    """Rows that give the target's logit minus each other one, (n, C - 1, C)."""
+    unit = torch.eye(n_classes, dtype=torch.float64)
+    others = torch.stack([torch.cat([unit[:t], unit[t + 1 :]]) for t in range(n_classes)])
+    return unit[target][:, None] - others[target]
+
+
+def _best_of_each(pool, n_regions):
+    """Indices of the regions to look at: each person's lowest bounds, the same number of each."""
+    order = pool.bound.argsort(stable=True)
+    order = order[pool.person[order].argsort(stable=True)]
+    count = torch.bincount(pool.person)
+    start = (count.cumsum(0) - count)[pool.person[order]]
+    rank = torch.arange(len(order)) - start
+    return order[rank.argsort(stable=True)[:n_regions]]
