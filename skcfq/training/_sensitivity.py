@@ -65,8 +65,9 @@ class RecourseSensitivity(BaseEstimator):
         Parameters
         ----------
         widths : sequence of int
-        network, lesson
-            As in :meth:`values`.
+        network : torch.nn.Module
+            What is quantized, linear layers with ReLUs between them.
+        lesson : Lesson
 
         Returns
         -------
@@ -178,8 +179,9 @@ class FisherSensitivity(BaseEstimator):
         Parameters
         ----------
         widths : sequence of int
-        network, lesson
-            As in :meth:`values`.
+        network : torch.nn.Module
+            What is quantized, linear layers with ReLUs between them.
+        lesson : Lesson
 
         Returns
         -------
