@@ -268,9 +268,9 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
             self.classes_,
             self.encoding_,
             deployed(self.net_.module_),
-            deployed(self.net_.module_, torch.float64),
             lambda frame: self._frame_logits(frame).argmax(axis=1),
             lambda encoded: self._encoded_logits(encoded).argmax(axis=1),
+            deployed(self.net_.module_, torch.float64),
         )
 
     def solve_recourse(self, X):

@@ -301,8 +301,8 @@ class ValidityCalibrator(ComparedMixin, ClassifierMixin, BaseEstimator):
             view.classes,
             view.encoding,
             shifted_logits(view.logits, *shift),
-            shifted_logits(view.exact, *shift),
             lambda frame: self._scores(frame).argmax(axis=1),
+            exact=shifted_logits(view.exact, *shift),
         )
 
     def _comparison(self, frame):

@@ -35,9 +35,6 @@ class ClassifierView:
     logits : callable
         float32 rows, a tensor of shape (n, n_columns), to scores (n, n_classes), of which the
         largest decides.
-    exact : callable or None
-        The same in the precision in which the classifier decides: float64, but for skorch nets.
-        ``None`` where there is no network.
     predict : callable
         Raw frame to class indices, by the classifier's own ``predict``.
     decide : callable or None
@@ -47,7 +44,6 @@ class ClassifierView:
     classes: np.ndarray
     encoding: Encoding
     logits: object
-    exact: object
     predict: object
     decide: object = None
 
@@ -93,12 +89,21 @@ class ClassifierView:
         raise NotImplementedError
 
 
+@dataclasses.dataclass(frozen=True)
 class NetworkView(ClassifierView):
     """A fitted classifier that is backed by a network.
 
     As :class:`ClassifierView`, with a :class:`torch.nn.Module` for `logits`, differentiable in its
     input.
+
+    Attributes
+    ----------
+    exact : torch.nn.Module
+        The same network in the precision in which the classifier decides: float64, but for
+        skorch nets.
     """
+
+    exact: nn.Module | None = None
 
     def default_solver(self):
         """A GreedySolver, which follows gradients."""
@@ -206,7 +211,7 @@ def network_view(model, feature_names):
         labels = model.predict(frame if named else as_fitted(model, frame))
         return np.array([index[label] for label in np.asarray(labels).tolist()], dtype=np.int64)
 
-    return NetworkView(np.asarray(classes), encoding, logits, exact, predict, decide)
+    return NetworkView(np.asarray(classes), encoding, logits, predict, decide, exact)
 
 
 def as_fitted(model, frame):

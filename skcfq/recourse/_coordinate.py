@@ -273,4 +273,16 @@ def tighten(margin, problem, u, choice, n_iter=12):
             hi[at] = torch.where(holds, middle[at], hi[at])
             lo[at] = torch.where(holds, lo[at], middle[at])
         u[rows, column] = hi
+        if not len(rows):
+            continue
+        # A little past the edge, since raw values are not rounded to float32 as these are.
+        place = problem.columns[column][:, None]
+        size = part.encode(u[rows], choice[rows]).abs().gather(1, place).squeeze(1)
+        past = hi + torch.sign(hi) * 2.5e-7 * size / problem.rate[column].abs()
+        past = torch.where(unit > 0, hi, past)
+        low, high = (t.gather(1, column[:, None]).squeeze(1) for t in (part.low, part.high))
+        try_u = u[rows]
+        try_u[torch.arange(len(rows)), column] = torch.minimum(torch.maximum(past, low), high)
+        holds = margin(part.encode(try_u, choice[rows]), part.target) >= MARGIN
+        u[rows[holds]] = try_u[holds]
     return u, choice

@@ -59,7 +59,7 @@ class ExactSolver(BaseSolver):
     ...     (8,), actions=data.actions, solver=ExactSolver(), max_epochs=5, random_state=0
     ... ).fit(data.data, data.target)
     >>> result = clf.solve_recourse(data.data.head(20))
-    >>> sorted(set(result.status) - {"not needed"})
+    >>> sorted(set(result.status.tolist()) - {"not needed"})
     ['optimal']
     """
 
