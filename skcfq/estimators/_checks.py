@@ -106,6 +106,41 @@ def pin_problems(pin, widths, n_layers=None):
     return problems
 
 
+def activation_problems(bits, budget):
+    """Sentences about widths of activations and their budget, empty if all is well.
+
+    Parameters
+    ----------
+    bits : int, sequence of int or None
+    budget : float or None
+
+    Returns
+    -------
+    list of str
+    """
+    if np.ndim(bits) == 0:
+        if budget is None:
+            return []
+        return [
+            f"activation_budget={budget!r} chooses among several widths: give them as activation_bits, "
+            "e.g. (2, 4, 8)."
+        ]
+    problems = [
+        f"activation_bits={bits!r}: whole widths from 2 to 8 are needed, {width!r} is none."
+        for width in bits
+        if not isinstance(width, numbers.Integral) or not 2 <= width <= 8
+    ]
+    if not problems and (len(bits) == 0 or len(set(bits)) < len(bits)):
+        problems.append(f"activation_bits={bits!r}: different widths are needed, at least one.")
+    if budget is None:
+        problems.append(f"activation_bits={bits!r}: several widths need an activation_budget.")
+    elif not problems and budget < min(bits):
+        problems.append(
+            f"activation_budget={budget!r} is below the narrowest of activation_bits, {min(bits)}."
+        )
+    return problems
+
+
 def model_problems(role, model, columns, named):
     """What keeps a classifier, or a function of scores, from being searched on these rows.
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..metrics import RecourseScore, accuracy, recourse_measures
 from ..recourse import RecourseResult
+from ._table import read_labels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,3 +90,47 @@ def compare(
         reference.classes[reference.predict(frame)],
         deployed.classes[deployed.predict(frame)],
     )
+
+
+class ComparedMixin:
+    """Scores of a classifier that has a reference: what became of the reference's recourse."""
+
+    def _comparison(self, frame):
+        """The `Comparison` of checked rows."""
+        raise NotImplementedError
+
+    def score(self, X, y, sample_weight=None):
+        """Accuracy, with what became of the recourse of the teacher or reference.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows in the units of ``fit``.
+        y : array-like of shape (n_samples,)
+            True labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            For the accuracy.
+
+        Returns
+        -------
+        RecourseScore
+            A float, the accuracy, that carries validity drop, recourse gap, changed decisions
+            and counts.
+        """
+        y = read_labels(y, self._checked(X))
+        comparison = self.compare_recourse(X)
+        return comparison.score(y, comparison.deployed_decision, sample_weight)
+
+    def compare_recourse(self, X):
+        """Recourse of the same people under the reference, or teacher, and under this classifier.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            People, in the units of ``fit``.
+
+        Returns
+        -------
+        Comparison
+        """
+        return self._comparison(self._checked(X))

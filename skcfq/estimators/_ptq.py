@@ -28,9 +28,13 @@ class PTQClassifier(BaseQuantizedClassifier):
         :func:`~skcfq.quantization.packed_bytes`. A hard limit, beside `bit_budget`.
     bits : sequence of {1.58, 2, 3, ..., 8} or one of them, default=(2, 3, 4, 8)
         Candidate widths; 1.58 is ternary. A single one is uniform quantization.
-    activation_bits : {2, ..., 8} or None, default=None
+    activation_bits : {2, ..., 8}, sequence of them or None, default=None
         Width of the hidden activations, with clips measured on the rows; ``None``: float
         activations. It says what it is: with ``bits=8`` and ``activation_bits=8``, both have 8 bits.
+    activation_budget : float, default=None
+        Largest average number of bits per hidden activation, with several widths in `activation_bits`;
+        chosen by an exact knapsack from sensitivities, those of `allocation` or else
+        :class:`FisherSensitivity`.
     per_channel : bool, default=True
         One step per output of a layer; otherwise one per layer.
     prune_fraction : float, default=0.0
@@ -83,6 +87,8 @@ class PTQClassifier(BaseQuantizedClassifier):
         Width of each layer's weights.
     average_bits_ : float
         Average over all weights, at most `bit_budget`.
+    activation_bits_ : tuple of int or None
+        Width of each hidden activation.
     packed_bytes_ : int
         Bytes of the packed network, at most `byte_budget`.
     history_ : list
@@ -132,6 +138,7 @@ class PTQClassifier(BaseQuantizedClassifier):
         byte_budget=None,
         bits=(2, 3, 4, 8),
         activation_bits=None,
+        activation_budget=None,
         per_channel=True,
         prune_fraction=0.0,
         objective=None,
@@ -151,6 +158,7 @@ class PTQClassifier(BaseQuantizedClassifier):
         self.byte_budget = byte_budget
         self.bits = bits
         self.activation_bits = activation_bits
+        self.activation_budget = activation_budget
         self.per_channel = per_channel
         self.prune_fraction = prune_fraction
         self.objective = objective

@@ -22,8 +22,12 @@ class QATClassifier(BaseTrainedClassifier):
         :func:`~skcfq.quantization.packed_bytes`. A hard limit, beside `bit_budget`.
     bits : sequence of {1.58, 2, 3, ..., 8} or one of them, default=(2, 3, 4, 8)
         Candidate widths; 1.58 is ternary. A single one is uniform quantization.
-    activation_bits : {2, ..., 8} or None, default=None
+    activation_bits : {2, ..., 8}, sequence of them or None, default=None
         Width of the hidden activations, by learned clips; ``None``: float activations.
+    activation_budget : float, default=None
+        Largest average number of bits per hidden activation, with several widths in `activation_bits`;
+        chosen by an exact knapsack from sensitivities, those of `allocation` or else
+        :class:`FisherSensitivity`.
     per_channel : bool, default=True
         One learned step per output of a layer; otherwise one per layer.
     prune_fraction : float, default=0.0
@@ -105,6 +109,8 @@ class QATClassifier(BaseTrainedClassifier):
         Width of each layer's weights.
     average_bits_ : float
         Average over all weights, at most `bit_budget`.
+    activation_bits_ : tuple of int or None
+        Width of each hidden activation.
     packed_bytes_ : int
         Bytes of the packed network, at most `byte_budget`.
     history_ : list of dict

@@ -3,11 +3,13 @@
 import copy
 import numbers
 
+import numpy as np
 from sklearn.base import clone
 
 from .._utils._errors import raise_problems
 from .._utils._sklearn import InstanceWith, Interval, StrOptions, with_callbacks
 from ..quantization import (
+    allocate_bits,
     average_bits,
     build_quantized,
     byte_budget_bits,
@@ -17,19 +19,24 @@ from ..quantization import (
     quant_layers,
 )
 from ..recourse import one_thread
-from ..training import Lesson, allocate_by_preference, allocate_by_value
+from ..training import FisherSensitivity, Lesson, allocate_by_preference, allocate_by_value
 from ._callbacks import FitTask
-from ._checks import causal_problems, pin_problems, read_widths, teacher_problems
-from ._compare import compare
+from ._checks import (
+    activation_problems,
+    causal_problems,
+    pin_problems,
+    read_widths,
+    teacher_problems,
+)
+from ._compare import ComparedMixin, compare
 from ._full_precision import FullPrecisionClassifier
 from ._network import BaseNetworkClassifier
-from ._table import read_labels
 from ._teacher import learn_teacher
 from ._training import as_batch
 from ._views import is_fitted, network_view, relu_twin
 
 
-class BaseQuantizedClassifier(BaseNetworkClassifier):
+class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
     """Common part of the quantized classifiers: everything but how the network is quantized."""
 
     _parameter_constraints = {
@@ -37,7 +44,8 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         "bit_budget": [Interval(numbers.Real, 0, None, closed="neither")],
         "byte_budget": [Interval(numbers.Integral, 1, None, closed="left"), None],
         "bits": ["array-like", numbers.Real, StrOptions({"ternary"})],
-        "activation_bits": [Interval(numbers.Integral, 2, 8, closed="both"), None],
+        "activation_bits": [Interval(numbers.Integral, 2, 8, closed="both"), "array-like", None],
+        "activation_budget": [Interval(numbers.Real, 2, None, closed="left"), None],
         "per_channel": ["boolean"],
         "prune_fraction": [Interval(numbers.Real, 0, 1, closed="left")],
         "allocation": [InstanceWith(["values"]), None],
@@ -96,6 +104,7 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
             *super()._problems(frame),
             *width_problems,
             *pin_problems(self.pin, widths, self._n_layers),
+            *activation_problems(self.activation_bits, self.activation_budget),
             *(objective.problems() if hasattr(objective, "problems") else ()),
         ]
         problems += causal_problems(self.actions, objective, self.memory)
@@ -174,7 +183,8 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         seed = self._seed()
         table, held_back = self._hold_back(table, seed)
         searching = len(widths) > 1
-        asking = [objective, self._start(), allocation if searching else None]
+        choosing = searching or np.ndim(self.activation_bits) > 0
+        asking = [objective, self._start(), allocation if choosing else None]
         teacher, space, advice = task.step(
             "teacher",
             lambda: learn_teacher(
@@ -204,6 +214,7 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         self._set_module(module, history)
         self.bits_ = tuple(layer.bits for layer in quant_layers(module))
         self.average_bits_ = average_bits(module)
+        self.activation_bits_ = tuple(activation.bits for activation in module.activations)
         self.packed_bytes_ = packed_bytes(module)
         task.done()
         return self
@@ -215,7 +226,8 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
             clips = calibrate_clips(network, lesson.x)
         module = build_quantized(
             linear_layers(network), widths, per_channel=self.per_channel,
-            activation_bits=self.activation_bits, clips=clips, prune_fraction=self.prune_fraction,
+            activation_bits=self._activation_widths(network, lesson), clips=clips,
+            prune_fraction=self.prune_fraction,
         )  # fmt: skip
         layers = quant_layers(module)
         raise_problems(type(self).__name__, pin_problems(self.pin, widths, len(layers)))
@@ -227,46 +239,26 @@ class BaseQuantizedClassifier(BaseNetworkClassifier):
         allocate_by_preference(copy.deepcopy(module), budget)
         return module, budget
 
+    def _activation_widths(self, network, lesson):
+        """Width of each hidden activation: the same, or chosen within their budget."""
+        if np.ndim(self.activation_bits) == 0:
+            return self.activation_bits
+        sizes = [layer.out_features for layer in linear_layers(network)[:-1]]
+        if not sizes:
+            return []
+        widths = sorted(self.activation_bits)
+        asked = self._allocation()
+        if not hasattr(asked, "activation_values"):
+            asked = FisherSensitivity()
+        values = np.maximum.accumulate(asked.activation_values(widths, network, lesson), axis=1)
+        return list(allocate_bits(values, sizes, widths, self.activation_budget))
+
     def _hold_back(self, table, seed):
         """Training rows, and rows that neither teacher nor student sees; None if not asked for."""
         return table, None
 
-    def score(self, X, y, sample_weight=None):
-        """Accuracy, with what quantization did to the teacher's recourse.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows in the units of ``fit``.
-        y : array-like of shape (n_samples,)
-            True labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            For the accuracy.
-
-        Returns
-        -------
-        RecourseScore
-            A float, the accuracy, that carries validity drop, recourse gap, changed decisions
-            and counts.
-        """
-        y = read_labels(y, self._checked(X))
-        comparison = self.compare_recourse(X)
-        return comparison.score(y, comparison.deployed_decision, sample_weight)
-
-    def compare_recourse(self, X):
-        """Recourse of the same people under the teacher and under this classifier.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            People, in the units of ``fit``.
-
-        Returns
-        -------
-        Comparison
-        """
-        frame = self._checked(X)
-        self._encode(frame)
+    def _comparison(self, frame):
+        self._encode(frame)  # what cannot be encoded is a clear error
         return compare(
             network_view(self.teacher_, frame.columns),
             self.network_view_(),

@@ -103,6 +103,7 @@ def classifier_view(model, frame, *, encoding=None, classes=None):
             np.asarray(model.classes_),
             encoding,
             _as_logits(lambda z: _scores(last, rows_of(z), labels), len(labels)),
+            None,
             predict,
             decide,
         )
@@ -111,7 +112,9 @@ def classifier_view(model, frame, *, encoding=None, classes=None):
     def scores(z):
         return _scores(model, _as_taken(model, raw.decode(z), frame.dtypes), labels)
 
-    return ScoreView(np.asarray(model.classes_), encoding, _as_logits(scores, len(labels)), predict)
+    return ScoreView(
+        np.asarray(model.classes_), encoding, _as_logits(scores, len(labels)), None, predict
+    )
 
 
 def _of_function(function, frame, encoding, classes):
@@ -149,6 +152,7 @@ def _of_function(function, frame, encoding, classes):
         np.asarray(classes),
         encoding,
         _as_logits(lambda z: scores(raw.decode(z)), len(classes)),
+        None,
         predict,
     )
 

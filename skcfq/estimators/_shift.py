@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ._checks import model_problems
-from ._views import as_fitted, is_fitted, unwrap
+from ._views import as_fitted, is_fitted, missing_network, unwrap
 
 
 def class_scores(model, frame):
@@ -78,7 +78,9 @@ def calibrator_problems(estimator, reference, columns, named):
     if not hasattr(inner, "decision_function") and not hasattr(inner, "predict_proba"):
         problems.append(f"the estimator {kind} has neither decision_function nor predict_proba.")
     if reference is not None:
-        problems += model_problems("reference", reference, columns, named)
+        problems += missing_network("reference", reference) or model_problems(
+            "reference", reference, columns, named
+        )
         if is_fitted(estimator) and not is_fitted(reference):
             problems.append(
                 "the reference is not fitted, and the rows are for calibration: fit it on other rows."

@@ -30,6 +30,7 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
         byte_budget=None,
         bits=(2, 3, 4, 8),
         activation_bits=None,
+        activation_budget=None,
         per_channel=True,
         prune_fraction=0.0,
         allocation=None,
@@ -60,6 +61,7 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
         self.byte_budget = byte_budget
         self.bits = bits
         self.activation_bits = activation_bits
+        self.activation_budget = activation_budget
         self.per_channel = per_channel
         self.prune_fraction = prune_fraction
         self.allocation = allocation

@@ -15,7 +15,7 @@ from .._utils._sklearn import InstanceWith, Interval, check_parameters
 from ..actions import ActionSet, bind_actions
 from ..recourse import BaseSolver, GreedySolver, target_margin
 from ..training import conformal_offset, held_out_split
-from ._compare import compare
+from ._compare import ComparedMixin, compare
 from ._shift import calibrator_problems, class_scores, shifted_logits
 from ._table import check_table, encode_rows, read_labels
 from ._views import NetworkView, as_fitted, is_fitted, missing_network, network_view, unwrap
@@ -26,7 +26,7 @@ def _has_network(self):
     return not missing_network("estimator", getattr(self, "estimator_", self.estimator))
 
 
-class ValidityCalibrator(ClassifierMixin, BaseEstimator):
+class ValidityCalibrator(ComparedMixin, ClassifierMixin, BaseEstimator):
     """Shift a classifier's score of the target so that at most a stated share of advice fails.
 
     Advice is the recourse that a reference model gives, as a rule the full-precision teacher of a
@@ -305,25 +305,13 @@ class ValidityCalibrator(ClassifierMixin, BaseEstimator):
             exact=shifted_logits(view.exact, *shift),
         )
 
-    @available_if(_has_network)
-    def compare_recourse(self, X):
-        """Recourse of the same people under the reference and under the calibrated classifier.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            People, in the units of ``fit``.
-
-        Returns
-        -------
-        Comparison
-        """
-        frame = self._checked(X)
-        reference, deployed = network_view(self.reference_, frame.columns), self.network_view_()
+    def _comparison(self, frame):
         return compare(
-            reference, deployed, frame, self.target_, self._solver(), self.actions_,
-            self._own_actions,
+            network_view(self.reference_, frame.columns), self.network_view_(), frame, self.target_,
+            self._solver(), self.actions_, self._own_actions,
         )  # fmt: skip
+
+    compare_recourse = available_if(_has_network)(ComparedMixin.compare_recourse)
 
     def score(self, X, y, sample_weight=None):
         """Accuracy; with what became of the reference's recourse, if `estimator` has a network.
@@ -341,11 +329,8 @@ class ValidityCalibrator(ClassifierMixin, BaseEstimator):
         -------
         RecourseScore or float
         """
-        y = read_labels(y, self._checked(X))
-        if not _has_network(self):
-            return super().score(X, y, sample_weight)
-        comparison = self.compare_recourse(X)
-        return comparison.score(y, comparison.deployed_decision, sample_weight)
+        kind = ComparedMixin if _has_network(self) else ClassifierMixin
+        return kind.score(self, X, y, sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

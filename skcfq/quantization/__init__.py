@@ -4,6 +4,7 @@ from ._allocation import allocate_bits
 from ._bits import TERNARY_BITS, activation_levels, canonical_bits, levels
 from ._bytes import byte_budget_bits, packed_bytes
 from ._calibration import calibrate_clips, mse_clip, mse_step
+from ._equalize import equalize
 from ._float import linear_layers, mlp
 from ._functional import (
     dequantize,
@@ -44,6 +45,7 @@ __all__ = [
     "calibrate_clips",
     "canonical_bits",
     "dequantize",
+    "equalize",
     "expected_average_bits",
     "gumbel_noise",
     "levels",

@@ -3,7 +3,7 @@
 import math
 from fractions import Fraction
 
-from ._bits import TERNARY_BITS
+from ._bits import TERNARY_BITS, exact_average
 from ._policy import quant_layers
 
 #: Bytes of a step, a bias or a clip.
@@ -63,24 +63,24 @@ def byte_budget_bits(model, byte_budget):
     4.0
     """
     layers = quant_layers(model)
+    sizes = [layer.n_weights for layer in layers]
     widths = [layer.candidate_bits if layer.bits is None else (layer.bits,) for layer in layers]
-    least = _other_bytes(model) + sum(
-        _code_bytes(layer.n_weights, min(allowed))
-        for layer, allowed in zip(layers, widths, strict=True)
-    )
+    narrowest = [min(allowed) for allowed in widths]
+    least = _other_bytes(model) + sum(map(_code_bytes, sizes, narrowest))
     if byte_budget < least:
         raise ValueError(
             f"byte_budget={byte_budget!r}: with the narrowest widths, and those that are pinned, the network "
             f"takes {least} bytes. Raise the budget, or add a narrower width to bits."
         )
     waste = sum(
-        max(8 * _code_bytes(layer.n_weights, b) - layer.n_weights * Fraction(b) for b in allowed)
-        for layer, allowed in zip(layers, widths, strict=True)
+        max(8 * _code_bytes(size, width) - size * Fraction(width) for width in allowed)
+        for size, allowed in zip(sizes, widths, strict=True)
     )
-    n_weights = sum(layer.n_weights for layer in layers)
-    average = (8 * (byte_budget - _other_bytes(model)) - waste) / Fraction(n_weights)
+    average = (8 * (byte_budget - _other_bytes(model)) - waste) / Fraction(sum(sizes))
+    # The narrowest widths are affordable, whatever last bytes waste.
+    average = max(average, exact_average(sizes, narrowest))
     rounded = float(average)
-    return rounded if Fraction(rounded) <= average else math.nextafter(rounded, -math.inf)
+    return rounded if Fraction(rounded) >= average else math.nextafter(rounded, math.inf)
 
 
 def _code_bytes(n_weights, bits):

@@ -1,5 +1,7 @@
 """The quantized network: layers and activations in turn."""
 
+import numbers
+
 from torch import nn
 
 from ._pruning import magnitude_masks
@@ -61,8 +63,8 @@ def build_quantized(
         Candidate widths of every layer, see :class:`QuantLinear`.
     per_channel : bool, default=True
         One step per output; otherwise one per layer.
-    activation_bits : {None, 2, 3, 4, 5, 6, 7, 8}, default=None
-        Width of the hidden activations; ``None`` leaves them in full precision.
+    activation_bits : {None, 2, 3, 4, 5, 6, 7, 8} or sequence of them, default=None
+        Width of the hidden activations, of all or of each; ``None`` leaves them in full precision.
     clips : sequence of float, default=None
         Where each hidden activation's clip starts, see :func:`calibrate_clips`.
     prune_fraction : float, default=0.0
@@ -97,8 +99,15 @@ def build_quantized(
         masks = magnitude_masks([linear.weight for linear in linears], prune_fraction)
         for layer, kept in zip(layers, masks, strict=True):
             layer.prune(kept)
-    if clips is None:
-        activations = [QuantReLU(activation_bits) for _ in range(n_hidden)]
-    else:
-        activations = [QuantReLU(activation_bits, clip) for clip in clips]
+    widths = activation_bits
+    if widths is None or isinstance(widths, numbers.Real):
+        widths = [widths] * n_hidden
+    if len(widths) != n_hidden:
+        raise ValueError(
+            f"activation_bits has {len(widths)} widths: one per hidden layer, {n_hidden}, is needed."
+        )
+    activations = [
+        QuantReLU(width) if clips is None else QuantReLU(width, clips[i])
+        for i, width in enumerate(widths)
+    ]
     return QuantMLP(layers, activations).to(linears[0].weight)

@@ -1,12 +1,6 @@
 """Losses, teacher recourse and the one training loop: joins recourse and quantization."""
 
-from ._allocate import (
-    FisherSensitivity,
-    RecourseSensitivity,
-    allocate_by_preference,
-    allocate_by_value,
-    fisher_diagonal,
-)
+from ._allocate import allocate_by_preference, allocate_by_value
 from ._batches import Batch, BatchDataset, TensorBatches
 from ._calibration import Calibration, conformal_offset
 from ._deploy import deployed
@@ -16,6 +10,7 @@ from ._net import EpochHook, TrainingPlan, train, wrap_net
 from ._objectives import Lesson, PaperObjective, Prepared, TaskObjective
 from ._post_training import OutputObjective, WeightObjective
 from ._rows import held_out_split, merge_rows, validation_split
+from ._sensitivity import FisherSensitivity, RecourseSensitivity
 from ._terms import Step, short_action
 
 __all__ = [
@@ -40,7 +35,6 @@ __all__ = [
     "allocate_by_value",
     "conformal_offset",
     "deployed",
-    "fisher_diagonal",
     "held_out_split",
     "merge_rows",
     "short_action",

@@ -5,7 +5,7 @@ import math
 import torch
 from sklearn.base import BaseEstimator
 
-from ..quantization import linear_layers, mse_clip, quant_layers, reconstruct
+from ..quantization import equalize, linear_layers, mse_clip, quant_layers, reconstruct
 from ._objectives import negative_values
 
 
@@ -48,7 +48,8 @@ class OutputObjective(BaseEstimator):
 
     Layer by layer, codes, steps, biases and clips are chosen so that the quantized network's layer
     computes what the layer in full precision does (see :func:`~skcfq.quantization.reconstruct`), at
-    the training rows and at the teacher's recourse, where the decision boundary is.
+    the training rows and at the teacher's recourse, where the decision boundary is. If activations
+    are quantized, hidden units are first scaled to equal ranges (:func:`~skcfq.quantization.equalize`).
 
     Parameters
     ----------
@@ -96,6 +97,10 @@ class OutputObjective(BaseEstimator):
             weight = torch.cat([weight, advised])
         given = exact
         layers, linears = quant_layers(module), linear_layers(network)
+        if any(activation.bits is not None for activation in module.activations):
+            linears = equalize(linears, exact[weight > 0])
+            for layer, linear in zip(layers, linears, strict=True):
+                layer.weight.copy_(linear.weight)
         for i, (layer, linear) in enumerate(zip(layers, linears, strict=True)):
             wanted = linear(exact)
             reconstruct(layer, given, wanted, weight)

@@ -1,5 +1,7 @@
 """Widths by sensitivity and pinned layers in training."""
 
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -137,3 +139,55 @@ def test_a_byte_budget_that_cannot_be_kept(credit, teacher):
         small(QATClassifier, teacher, credit, byte_budget=100)
     with pytest.raises(ValueError, match="byte_budget=500: with the narrowest widths"):
         small(QATClassifier, teacher, credit, byte_budget=500, bits=8, bit_budget=8)
+
+
+@pytest.mark.parametrize("classifier", [CFQClassifier, QATClassifier, PTQClassifier])
+@pytest.mark.parametrize("allocation", [FisherSensitivity(), RecourseSensitivity()])
+def test_activation_budget_is_kept_and_used(credit, teacher, classifier, allocation):
+    params = {} if classifier is PTQClassifier else {"max_epochs": 2}
+    model = classifier(
+        (16, 8), teacher=FrozenEstimator(teacher), actions=credit.actions, target="granted",
+        activation_bits=(8, 2, 4), activation_budget=5, allocation=allocation, random_state=0,
+        **params,
+    ).fit(credit.data, credit.target)  # fmt: skip
+    first, second = model.activation_bits_
+    assert (16 * first + 8 * second) / 24 <= 5
+    # 2 or 4 bits for both leave more than enough for another step.
+    assert {first, second} <= {2, 4, 8}
+    assert (first, second) in [(4, 4), (2, 8)]
+    assert model.activation_bits_ == tuple(a.bits for a in model.net_.module_.activations)
+    loaded = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(
+        loaded.predict_proba(credit.data), model.predict_proba(credit.data)
+    )
+
+
+def test_a_generous_activation_budget_takes_the_widest(credit, teacher):
+    model = small(QATClassifier, teacher, credit, activation_bits=[4, 6], activation_budget=6)
+    assert model.activation_bits_ == (6, 6)
+    assert small(QATClassifier, teacher, credit).activation_bits_ == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (
+            {"activation_bits": (2, 4)},
+            r"activation_bits=\(2, 4\): several widths need an activation_budget",
+        ),
+        (
+            {"activation_bits": 4, "activation_budget": 4},
+            "activation_budget=4 chooses among several",
+        ),
+        ({"activation_bits": (4, 4), "activation_budget": 4}, "different widths are needed"),
+        ({"activation_bits": (), "activation_budget": 4}, "at least one"),
+        ({"activation_bits": (4, 1.58), "activation_budget": 4}, "1.58 is none"),
+        (
+            {"activation_bits": (4, 8), "activation_budget": 3},
+            "activation_budget=3 is below the narrowest",
+        ),
+    ],
+)
+def test_activation_widths_that_cannot_be(credit, teacher, params, message):
+    with pytest.raises(ValueError, match=message):
+        small(QATClassifier, teacher, credit, **params)

@@ -215,6 +215,16 @@ def test_student_starts_from_a_teacher_of_the_same_layers(numbers):
     assert other.score(X, y).decision_flips > 0.1
 
 
+@pytest.mark.parametrize("module", [Scores, Probabilities])
+def test_student_starts_from_a_skorch_teacher_of_the_same_layers(numbers, module):
+    X, y = numbers
+    criterion = torch.nn.CrossEntropyLoss if module is Scores else torch.nn.NLLLoss
+    net = skorch_net(module, criterion).fit(X.to_numpy(dtype="float32", copy=True), y.to_numpy())
+    params = {"bits": 8, "bit_budget": 8, "max_epochs": 1, "lr": 1e-9, "random_state": 0}
+    student = QATClassifier((8,), teacher=FrozenEstimator(net), **params).fit(X, y)
+    assert student.score(X, y).decision_flips < 0.02
+
+
 def test_student_may_have_layers_of_other_sizes(credit, teacher):
     classifier = CFQClassifier(
         (5,), teacher=teacher, actions=credit.actions, target="granted", max_epochs=30, lr=0.01,

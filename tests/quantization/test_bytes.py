@@ -50,10 +50,6 @@ def test_trap_a_budget_that_is_a_penalty_and_not_a_guarantee(bits, sizes, share,
         ends.append(packed_bytes(fixed))
     budget = int(ends[0] + share * (ends[1] - ends[0]))
     widest = byte_budget_bits(model, budget)
-    if widest < min(layers[0].candidate_bits):
-        # What the last bytes of layers leave unused, and ternary digits: less than 2 % and a byte each.
-        assert budget - ends[0] <= len(layers) + 0.02 * sum(layer.n_weights for layer in layers)
-        return
     values = np.random.default_rng(seed).normal(size=(len(layers), len(bits)))
     sizes = [layer.n_weights for layer in layers]
     apply_allocation(model, allocate_bits(values, sizes, layers[0].candidate_bits, widest))
@@ -88,4 +84,4 @@ def test_ternary_digits_take_more_than_their_information():
     assert average_bits(model) == TERNARY_BITS
     assert packed_bytes(model) == 200 + 4 * 20
     assert byte_budget_bits(model, 280) == pytest.approx(TERNARY_BITS)
-    assert byte_budget_bits(model, 280) <= TERNARY_BITS
+    assert byte_budget_bits(model, 280) <= TERNARY_BITS + 1e-12

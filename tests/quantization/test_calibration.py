@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from skcfq.quantization import calibrate_clips, levels, lsq_quantize, mlp, mse_step
+from skcfq.quantization import (
+    calibrate_clips,
+    equalize,
+    levels,
+    linear_layers,
+    lsq_quantize,
+    mlp,
+    mse_step,
+)
 
 from .strategies import WIDTHS, tensors, widths
 
@@ -100,3 +108,49 @@ def test_calibration_changes_neither_network_nor_rows():
     calibrate_clips(network, x)
     assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())
     assert torch.equal(rows, x)
+
+
+# Equal ranges of hidden units.
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_equalizing_changes_ranges_and_nothing_else(bias):
+    generator = torch.Generator().manual_seed(0)
+    linears = linear_layers(mlp((6, 12, 9, 3), generator))
+    with torch.no_grad():
+        linears[0].weight *= torch.logspace(-2, 1, 12)[:, None]
+        linears[0].weight[5] = 0.0
+        linears[0].bias[5] = -1.0  # never active
+        for linear in linears:
+            linear.bias = nn.Parameter(linear.bias + 0.1) if bias else None
+        if bias:
+            linears[0].bias[5] = -1.0
+    before = [linear.weight.clone() for linear in linears]
+    x = torch.randn(200, 6, generator=generator)
+    equal = equalize(linears, x)
+
+    def outputs(layers, rows):
+        ranges = []
+        for layer in layers[:-1]:
+            rows = layer(rows).relu()
+            ranges.append(rows.amax(0))
+        return layers[-1](rows), ranges
+
+    with torch.no_grad():
+        new = torch.randn(50, 6, generator=generator)
+        torch.testing.assert_close(outputs(equal, new)[0], outputs(linears, new)[0])
+        for ranges in outputs(equal, x)[1]:
+            active = ranges[ranges > 0]
+            torch.testing.assert_close(active, active.mean().expand_as(active))
+    assert all(torch.equal(a, b.weight) for a, b in zip(before, linears, strict=True))
+
+
+def test_nothing_to_equalize():
+    dead = linear_layers(mlp((3, 4, 2)))
+    with torch.no_grad():
+        dead[0].weight.zero_()
+        dead[0].bias.fill_(-1.0)
+    for linears in (dead, linear_layers(mlp((3, 2)))):
+        for a, b in zip(equalize(linears, torch.randn(9, 3)), linears, strict=True):
+            assert torch.equal(a.weight, b.weight)
+            assert torch.equal(a.bias, b.bias)

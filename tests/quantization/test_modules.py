@@ -371,6 +371,8 @@ def test_a_linear_model_is_a_network_of_one_layer():
 def test_numbers_of_layers_activations_and_clips_must_agree():
     with pytest.raises(ValueError, match="2 layers with 0 activations"):
         QuantMLP([QuantLinear(2, 2, (4,))] * 2, [])
+    with pytest.raises(ValueError, match="activation_bits has 1 widths: one per hidden layer, 2"):
+        build_quantized(linear_layers(mlp((2, 2, 2, 2))), (4,), activation_bits=[4])
     with pytest.raises(ValueError, match="clips has 1 values: one per hidden layer, 2"):
         build_quantized(linear_layers(mlp((2, 2, 2, 2))), (4,), clips=[1.0])
 

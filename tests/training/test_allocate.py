@@ -1,5 +1,6 @@
 """Widths by sensitivity."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -18,9 +19,11 @@ from skcfq.quantization import (
     build_quantized,
     linear_layers,
     mlp,
+    mse_clip,
+    pact_quantize,
     quant_layers,
 )
-from skcfq.training import Lesson, allocate_by_value, fisher_diagonal
+from skcfq.training import Lesson, allocate_by_value
 
 WIDTHS = (2, 3, 4, 8)
 
@@ -51,37 +54,68 @@ def quantized(network, bits=WIDTHS):
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_fisher_diagonal_is_that_of_squared_gradients_row_by_row(n_classes):
-    network = mlp((4, 6, 5, n_classes), torch.Generator().manual_seed(0))
+def test_fisher_sensitivity_is_the_quadratic_form_row_by_row(n_classes):
+    network = mlp((4, 6, 5, n_classes), torch.Generator().manual_seed(0)).requires_grad_(False)
+    lesson = make_lesson(network, n=7)
+    weight = torch.rand(7, generator=torch.Generator().manual_seed(1))
+    module = quantized(network)
+    values = FisherSensitivity().values(module, network, dataclasses.replace(lesson, weight=weight))
     linears = linear_layers(network)
-    generator = torch.Generator().manual_seed(1)
-    x, weight = torch.randn(7, 4, generator=generator), torch.rand(7, generator=generator)
-    expected = [torch.zeros_like(linear.weight) for linear in linears]
-    for row, w in zip(x, weight, strict=True):
-        log_p = F.log_softmax(network(row), dim=0)
-        for label in range(n_classes):
-            gradients = torch.autograd.grad(
-                log_p[label], [linear.weight for linear in linears], retain_graph=True
-            )
-            for total, gradient in zip(expected, gradients, strict=True):
-                total += w / weight.sum() * log_p[label].exp().detach() * gradient**2
-    with torch.no_grad():
-        found = fisher_diagonal(linears, x, weight)
-    for a, b in zip(found, expected, strict=True):
-        torch.testing.assert_close(a, b)
+    for layer, (linear, rounded) in enumerate(zip(linears, quant_layers(module), strict=True)):
+        linear.weight.requires_grad_(True)
+        for choice in range(4):
+            change = rounded.quantized_weight(choice).detach() - linear.weight.detach()
+            expected = 0.0
+            for row, w in zip(lesson.x, weight, strict=True):
+                log_p = F.log_softmax(network(row), dim=0)
+                for label in range(n_classes):
+                    (gradient,) = torch.autograd.grad(
+                        log_p[label], linear.weight, retain_graph=True
+                    )
+                    slope = (gradient * change).sum().item()
+                    expected -= 0.5 * (w / weight.sum() * log_p[label].exp()).item() * slope**2
+            assert values[layer, choice] == pytest.approx(expected, rel=1e-4)
+        linear.weight.requires_grad_(False)
 
 
-def test_fisher_sensitivity_is_the_rise_of_the_cross_entropy_for_one_small_change(network, lesson):
-    """To second order, where only one weight moves: the diagonal is all there is."""
-    linears = linear_layers(network)
-    fisher = fisher_diagonal(linears, lesson.x, lesson.weight)
-    p = network(lesson.x).softmax(1)
-    before = -(p * network(lesson.x).log_softmax(1)).sum(1).mean()
-    moved = mlp((5, 12, 8, 2), torch.Generator().manual_seed(3)).requires_grad_(False)
-    index = np.unravel_index(int(fisher[2].argmax()), fisher[2].shape)
-    linear_layers(moved)[2].weight[index] += 0.02
-    rise = -(p * moved(lesson.x).log_softmax(1)).sum(1).mean() - before
-    assert rise.item() == pytest.approx(0.5 * fisher[2][index].item() * 0.02**2, rel=0.05)
+def cross_entropy(network, outputs, x):
+    return -(network(x).softmax(1) * outputs.log_softmax(1)).sum(1).mean().item()
+
+
+def test_fisher_sensitivity_is_the_rise_of_the_cross_entropy(network, lesson):
+    """To second order: 8 bits are near enough."""
+    module = quantized(network)
+    values = FisherSensitivity().values(module, network, lesson)
+    for layer in range(3):
+        moved = copy.deepcopy(network)
+        linear_layers(moved)[layer].weight.copy_(
+            quant_layers(module)[layer].quantized_weight(3).detach()
+        )
+        x = lesson.x.double()
+        exact, moved = copy.deepcopy(network).double(), moved.double()
+        rise = cross_entropy(exact, moved(x), x) - cross_entropy(exact, exact(x), x)
+        assert -values[layer, 3] == pytest.approx(rise, rel=0.1)
+
+
+def test_sensitivities_of_activations_are_those_of_activations_alone(network, lesson):
+    first, second, last = linear_layers(network)
+    clip = torch.tensor(mse_clip(second(first(lesson.x).relu()), 8))
+
+    def rounded(x):
+        return last(pact_quantize(second(first(x).relu()), clip, 8))
+
+    rise = cross_entropy(network, rounded(lesson.x), lesson.x)
+    rise -= cross_entropy(network, network(lesson.x), lesson.x)
+    fisher = FisherSensitivity().activation_values((2, 4, 8), network, lesson)
+    assert fisher.shape == (2, 3)
+    assert -fisher[1, 2] == pytest.approx(rise, rel=0.15)
+    advised = torch.from_numpy(lesson.advice.encoded)[lesson.counted.bool()]
+    change = (rounded(advised) - network(advised)) @ torch.tensor([-1.0, 1.0])
+    recourse = RecourseSensitivity().activation_values((2, 4, 8), network, lesson)
+    assert recourse.shape == (2, 3)
+    assert recourse[1, 2] == pytest.approx(-change.square().mean().item(), rel=1e-3)
+    for values in (fisher, recourse):
+        assert (np.diff(values, axis=1) > 0).all()
 
 
 def test_recourse_sensitivity_is_the_squared_change_of_the_margin(network, lesson):

@@ -1,5 +1,6 @@
 """Calibration of quantized networks without training."""
 
+import copy
 import dataclasses
 
 import pytest
@@ -127,3 +128,21 @@ def test_calibration_is_not_random_and_leaves_the_network_alone(network, lesson)
 
 def test_wrong_parameters_are_named():
     assert OutputObjective(recourse=-1).problems() == ["recourse=-1: a number >= 0 is needed."]
+
+
+def test_a_unit_of_a_small_range_keeps_its_levels(network, lesson):
+    """The same function, with hidden units of very different ranges."""
+    uneven = copy.deepcopy(network)
+    first, second, _ = linear_layers(uneven)
+    scale = torch.logspace(-2, 2, 24)
+    first.weight *= scale[:, None]
+    first.bias *= scale
+    second.weight /= scale
+    torch.testing.assert_close(uneven(lesson.x), network(lesson.x), rtol=1e-3, atol=1e-4)
+    expected = calibrated(OutputObjective(), network, lesson, 8, 4)
+    same = calibrated(OutputObjective(), uneven, lesson, 8, 4)
+    torch.testing.assert_close(
+        margin(same, lesson.x), margin(expected, lesson.x), rtol=0.01, atol=0.05
+    )
+    plain = calibrated(WeightObjective(), uneven, lesson, 8, 4)
+    assert change(same, uneven, lesson.x) < 0.1 * change(plain, uneven, lesson.x)
