@@ -1,0 +1,13 @@
+"""What is deployed: packed integer models that decide as audited."""
+
+import lazy_loader as _lazy
+
+# Names come on first use: a packed model is loaded and used without torch, skorch and pandas.
+__getattr__, __dir__, __all__ = _lazy.attach(
+    __name__,
+    submod_attrs={
+        "_pack": ["export_packed"],
+        "_packed": ["PackedClassifier", "PackedLayer", "PackedModel"],
+        "_encoder": ["CategoryColumn", "Encoder", "IgnoredColumn", "NumberColumn"],
+    },
+)
