@@ -22,6 +22,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "actions": ["ActionSet", "rising_transitions"],
         "audit": ["RecourseAuditor"],
         "estimators": ["CFQClassifier", "FullPrecisionClassifier", "QATClassifier"],
+        "export": ["load", "save"],
         "recourse": ["GreedySolver", "PGDSolver", "RecourseResult"],
         "training": ["FaithfulObjective", "PaperObjective", "TaskObjective"],
     },

@@ -6,8 +6,9 @@ import lazy_loader as _lazy
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
+        "_encoder": ["CategoryColumn", "Encoder", "IgnoredColumn", "NumberColumn"],
+        "_files": ["load", "save"],
         "_pack": ["export_packed"],
         "_packed": ["PackedClassifier", "PackedLayer", "PackedModel"],
-        "_encoder": ["CategoryColumn", "Encoder", "IgnoredColumn", "NumberColumn"],
     },
 )

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from .._utils._errors import raise_problems
-from ._rows import as_numbers, as_values, is_missing
+from ._rows import as_numbers, as_values, is_missing, shorten
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,8 +170,10 @@ def _set_categories(encoded, record, column, problems):
     values, (index, missing, unknown) = as_values(column), record.position
     try:
         codes = np.array([index.get(value, unknown) for value in values])
-    except TypeError:
-        problems.append(f"column {record.name!r} holds values that are not plain: {values[0]!r}.")
+    except TypeError:  # a list, say, has no hash
+        problems.append(
+            f"column {record.name!r} holds values that are not plain: {shorten(values[0])}."
+        )
         return
     for row in np.flatnonzero(codes == unknown).tolist():
         if is_missing(values[row]):
@@ -179,10 +181,10 @@ def _set_categories(encoded, record, column, problems):
     if record.missing is None and (codes == len(record.cells)).any():
         problems.append(f"column {record.name!r} holds missing values, which fit did not have.")
     if record.unknown is None and (codes == unknown).any():
-        known = ", ".join(map(repr, record.categories[:8])) + ", ..." * (len(record.cells) > 8)
-        first = values[int(np.argmax(codes == unknown))]
+        known = ", ".join(map(shorten, record.categories[:8])) + ", ..." * (len(record.cells) > 8)
+        first = shorten(values[int(np.argmax(codes == unknown))])
         problems.append(
-            f"column {record.name!r} holds {first!r}, not seen in fit; known are {known}."
+            f"column {record.name!r} holds {first}, not seen in fit; known are {known}."
         )
     inputs, settings = (part[codes] for part in record.table)  # (n_samples, n_cells)
     rows, cells = np.nonzero(inputs >= 0)

@@ -1,5 +1,8 @@
 """From a fitted classifier to a packed one."""
 
+import dataclasses
+import math
+
 import numpy as np
 import torch
 from sklearn.pipeline import Pipeline
@@ -14,7 +17,7 @@ from ._packed import PackedClassifier, PackedLayer, PackedModel
 from ._read_encoding import pack_encoding
 
 
-def export_packed(clf):
+def export_packed(clf, *, audit=None):
     """Pack a fitted classifier: integer weights at their widths, computed in NumPy.
 
     Parameters
@@ -24,6 +27,8 @@ def export_packed(clf):
         ``FrozenEstimator`` or a search. Full-precision weights are stored as float32. Raw frames
         are encoded as the preprocessor does, which has to consist of scalers, imputers,
         ``OneHotEncoder`` and ``OrdinalEncoder``.
+    audit : AuditResult, RecourseScore or mapping of str to float, default=None
+        Figures that the model carries along: what an audit of it found.
 
     Returns
     -------
@@ -48,7 +53,7 @@ def export_packed(clf):
     (4, 4)
     """
     if isinstance(clf, PackedClassifier):
-        return clf
+        return clf if audit is None else _with_audit(clf, audit)
     model = unwrap(clf)
     last = unwrap(model[-1]) if isinstance(model, Pipeline) else model
     if not hasattr(last, "network_view_"):
@@ -78,9 +83,24 @@ def export_packed(clf):
                 "classifier": type(last).__name__,
                 "skcfq": __version__,
                 "bit_budget": getattr(last, "bit_budget", None),
+                **({} if audit is None else {"audit": _figures(audit)}),
             },
         )
     )
+
+
+def _with_audit(packed, audit):
+    model = packed.model
+    info = {**model.info, "audit": _figures(audit)}
+    return PackedClassifier(dataclasses.replace(model, info=info))
+
+
+def _figures(audit):
+    """Names and numbers of an audit; undefined figures are None."""
+    figures = getattr(audit, "measures", audit)
+    figures = figures.as_dict() if hasattr(figures, "as_dict") else figures
+    figures = {str(name): float(value) for name, value in figures.items()}
+    return {name: value if math.isfinite(value) else None for name, value in figures.items()}
 
 
 def _packed_layers(module):

@@ -108,6 +108,12 @@ def is_missing(value):
     return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
 
 
+def shorten(value):
+    """What a value reads like, at most 60 characters, for messages."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def wrong_width(n_given, n_features):
     """scikit-learn's sentence."""
     return (
@@ -145,4 +151,4 @@ def _length(column):
 
 
 def _some(names):
-    return ", ".join(repr(name) for name in names[:8]) + (", ..." if len(names) > 8 else "")
+    return ", ".join(map(shorten, names[:8])) + (", ..." if len(names) > 8 else "")
