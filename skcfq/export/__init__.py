@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     submod_attrs={
         "_encoder": ["CategoryColumn", "Encoder", "IgnoredColumn", "NumberColumn"],
         "_files": ["load", "save"],
+        "_onnx": ["OnnxCheck", "OnnxClassifier", "export_onnx", "load_onnx"],
         "_pack": ["export_packed"],
         "_packed": ["PackedClassifier", "PackedLayer", "PackedModel"],
     },

@@ -104,12 +104,17 @@ def load(path):
         raise ValueError(f"{path.name} is not a model that skcfq.load reads: {error}") from error
 
 
-def _read(path):
+def read_limited(path):
+    """Bytes of a file that is not too large to be a model."""
     with path.open("rb") as file:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise ValueError(f"it has more than {MAX_BYTES} bytes.")
-    metadata, arrays = _parse(data)
+    return data
+
+
+def _read(path):
+    metadata, arrays = _parse(read_limited(path))
     stated = arrays.pop("sha256", None)
     if set(metadata) != {"skcfq"} or stated is None:
         raise ValueError("it is a safetensors file of something else.")

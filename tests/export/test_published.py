@@ -1,9 +1,10 @@
 """Parity on published data: every test row, 10,000 random ones, every width."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from skcfq.export import export_packed
+from skcfq.export import export_onnx, export_packed
 from skcfq.quantization import quant_layers
 
 from .conftest import SCHEMES
@@ -23,3 +24,15 @@ def test_packed(published, scheme):
         expected, found = clf.decision_function(people), packed.decision_function(people)
         assert ((expected > 0) != (found > 0)).sum() == 0
         np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_onnx(published, tmp_path, scheme):
+    """Decisions and the validity of recourse, under default options and at every level."""
+    clf = published.classifier(scheme)
+    rows = pd.concat(published.people.values())
+    recourse = clf.solve_recourse(published.test.head(300))
+    check = export_onnx(clf, tmp_path / "a.onnx", rows=rows, recourse=recourse)
+    assert check.n_rows == len(rows) + 2000
+    assert check.n_recourse == len(recourse)
+    assert check.largest_error < 1e-10
