@@ -6,10 +6,13 @@ import lazy_loader as _lazy
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
+        "_c": ["export_c"],
         "_encoder": ["CategoryColumn", "Encoder", "IgnoredColumn", "NumberColumn"],
         "_files": ["load", "save"],
-        "_onnx": ["OnnxCheck", "OnnxClassifier", "export_onnx", "load_onnx"],
+        "_model": ["PackedLayer", "PackedModel"],
+        "_onnx": ["OnnxCheck", "export_onnx"],
+        "_onnx_run": ["OnnxClassifier", "load_onnx"],
         "_pack": ["export_packed"],
-        "_packed": ["PackedClassifier", "PackedLayer", "PackedModel"],
+        "_packed": ["PackedClassifier"],
     },
 )

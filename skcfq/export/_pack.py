@@ -13,7 +13,8 @@ from ..actions import Encoding
 from ..estimators import unwrap
 from ..quantization import linear_layers, quant_layers
 from ._codes import FLOAT, TERNARY, pack_codes
-from ._packed import PackedClassifier, PackedLayer, PackedModel
+from ._model import PackedLayer, PackedModel
+from ._packed import PackedClassifier
 from ._read_encoding import pack_encoding
 
 

@@ -223,8 +223,8 @@ def test_ties_go_to_the_first_class():
     assert hand_made([3, 4]).decision_function([[2.0]]).tolist() == [2.0]
 
 
-def test_closed_form_of_quantized_activations():
-    """Levels are rounded half to even and clipped; sums of levels are exact."""
+def halfway():
+    """A model of one hidden level, inputs of which some are in the middle of two levels, and levels."""
     hidden = PackedLayer(
         1, 1, 2, b"\1", np.ones(1, np.float32), np.zeros(1, np.float32), True, 2, 0.5
     )
@@ -232,9 +232,14 @@ def test_closed_form_of_quantized_activations():
         1, 2, 2, b"\4", np.full(1, 2, np.float32), np.array([0, 1], np.float32), False
     )
     model = PackedModel((hidden, last), None, np.array([0, 1]), 1, None, 1, None, {})
-    x = np.array([-1.0, 0.2, 0.25, 0.75, 1.0, 9.0])[:, None]
-    levels = np.array([0, 0, 0, 2, 2, 3])  # 0.25 and 0.75 are halfway
-    np.testing.assert_array_equal(model.logits(x)[:, 1], levels * (2 * 0.5) + 1)
+    x = np.array([-1.0, 0.2, 0.25, 0.26, 0.75, 1.0, 1.25, 1.45, 9.0])[:, None]
+    return PackedClassifier(model), x, np.array([0, 0, 0, 1, 2, 2, 2, 3, 3])
+
+
+def test_closed_form_of_quantized_activations():
+    """Levels are rounded half to even and clipped; sums of levels are exact."""
+    packed, x, levels = halfway()
+    np.testing.assert_array_equal(packed.logits(x)[:, 1], levels * (2 * 0.5) + 1)
 
 
 def test_sums_of_levels_do_not_depend_on_the_other_rows(credit, classifier):
@@ -248,7 +253,7 @@ def test_sums_of_levels_do_not_depend_on_the_other_rows(credit, classifier):
 def test_chunks_change_nothing(credit, classifier, monkeypatch):
     packed = export_packed(classifier("mixed"))
     expected = packed.predict(credit.data)
-    monkeypatch.setattr("skcfq.export._packed.CHUNK", 7)
+    monkeypatch.setattr("skcfq.export._model.CHUNK", 7)
     np.testing.assert_array_equal(packed.predict(credit.data), expected)
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skcfq.export import export_onnx, export_packed
+from skcfq.export import export_c, export_onnx, export_packed
 from skcfq.quantization import quant_layers
 
+from .c_driver import raw_doubles, run_c
 from .conftest import SCHEMES
 
 pytestmark = pytest.mark.slow
@@ -36,3 +37,14 @@ def test_onnx(published, tmp_path, scheme):
     assert check.n_rows == len(rows) + 2000
     assert check.n_recourse == len(recourse)
     assert check.largest_error < 1e-10
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_c(published, tmp_path, scheme):
+    packed = export_packed(published.classifier(scheme))
+    rows = pd.concat(published.people.values())
+    header = export_c(packed)
+    logits, decided = run_c(tmp_path, header, raw_doubles(packed, rows), len(packed.classes_))
+    expected = packed.logits(rows)
+    assert (decided != expected.argmax(axis=1)).sum() == 0
+    np.testing.assert_allclose(logits, expected, rtol=1e-11, atol=1e-10)
