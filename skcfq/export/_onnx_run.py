@@ -38,6 +38,7 @@ class OnnxClassifier:
     model : bytes
         The file's content.
     options : onnxruntime.SessionOptions, default=None
+        ``None`` is the runtime's default.
 
     Attributes
     ----------
@@ -74,6 +75,7 @@ class OnnxClassifier:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), data frame, dict of columns or structured array
+            Rows in the units of ``fit``.
 
         Returns
         -------
@@ -98,15 +100,45 @@ class OnnxClassifier:
         return feeds
 
     def logits(self, X):
-        """Logits of raw rows, ndarray of shape (n_samples, n_classes)."""
+        """Logits of raw rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), data frame, dict of columns or structured array
+            Rows in the units of ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+        """
         return self.session.run(["logits"], self.feeds(X))[0]
 
     def predict_proba(self, X):
-        """Class probabilities of raw rows, ndarray of shape (n_samples, n_classes)."""
+        """Class probabilities of raw rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), data frame, dict of columns or structured array
+            Rows in the units of ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+        """
         return self.session.run(["probabilities"], self.feeds(X))[0]
 
     def predict(self, X):
-        """Classes of raw rows, ndarray of shape (n_samples,)."""
+        """Classes of raw rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), data frame, dict of columns or structured array
+            Rows in the units of ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
         return self.session.run(["label"], self.feeds(X))[0]
 
 

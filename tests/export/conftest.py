@@ -10,6 +10,9 @@ import torch
 
 from skcfq import FullPrecisionClassifier, QATClassifier, datasets
 from skcfq.datasets._files import ENVIRONMENT_VARIABLE
+from skcfq.export import export_packed
+
+from .c_driver import raw_doubles
 
 #: Widths of the weights and of the activations.
 SCHEMES = {
@@ -90,6 +93,11 @@ class Published:
             bit_budget=8 if isinstance(bits, int | float) else 4, actions=self.data.actions,
             target=self.data.favourable, max_epochs=1, random_state=0,
         ).fit(self.X, self.y)  # fmt: skip
+
+    @functools.cached_property
+    def doubles(self):
+        """The same people as an exported header takes them; the encoder is that of every scheme."""
+        return raw_doubles(export_packed(self.teacher), pd.concat(self.people.values()))
 
     @functools.cached_property
     def people(self):

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from skcfq import RecourseAuditor
 from skcfq.export import export_c, export_onnx, export_packed
 from skcfq.quantization import quant_layers
 
-from .c_driver import raw_doubles, run_c
+from .c_driver import run_c
 from .conftest import SCHEMES
 
 pytestmark = pytest.mark.slow
@@ -43,8 +44,27 @@ def test_onnx(published, tmp_path, scheme):
 def test_c(published, tmp_path, scheme):
     packed = export_packed(published.classifier(scheme))
     rows = pd.concat(published.people.values())
-    header = export_c(packed)
-    logits, decided = run_c(tmp_path, header, raw_doubles(packed, rows), len(packed.classes_))
+    logits, decided = run_c(tmp_path, export_c(packed), published.doubles, len(packed.classes_))
     expected = packed.logits(rows)
     assert (decided != expected.argmax(axis=1)).sum() == 0
     np.testing.assert_allclose(logits, expected, rtol=1e-11, atol=1e-10)
+
+
+@pytest.mark.parametrize("scheme", ["mixed", "4 bits, 4-bit activations"])
+def test_audit(published, scheme):
+    """Validity drop and recourse gap of the packed model are those of the network."""
+    clf, people = published.classifier(scheme), published.test.head(300)
+    network, packed = (
+        RecourseAuditor(
+            published.teacher, deployed, actions=published.data.actions,
+            target=published.data.favourable,
+        )
+        .fit(published.X, published.y)
+        .audit(people)
+        .measures
+        for deployed in (clf, export_packed(clf))
+    )  # fmt: skip
+    assert network["validity_drop"].n > 20
+    for name, figure in network.items():
+        assert float(packed[name]) == pytest.approx(float(figure), abs=1e-6, nan_ok=True), name
+        assert packed[name].n == figure.n
