@@ -14,6 +14,7 @@ shared machines compare within one run, and quote ratios.
 import argparse
 import dataclasses
 import json
+import logging
 import os
 import platform
 import resource
@@ -26,6 +27,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 import skcfq
 from skcfq.export import PackedClassifier, export_c, export_onnx, export_packed, load_onnx
@@ -81,10 +83,10 @@ def int8(path, folder, rows):
             return next(self.parts, None)
 
     dynamic, static = folder / "dynamic.onnx", folder / "static.onnx"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        quantize_dynamic(path, dynamic)
-        quantize_static(path, static, Rows())
+    logging.disable(logging.WARNING)  # of a model without shapes
+    quantize_dynamic(path, dynamic)
+    quantize_static(path, static, Rows())
+    logging.disable(logging.NOTSET)
     return {
         name: (onnxruntime.InferenceSession(file.read_bytes()), file)
         for name, file in (("dynamic", dynamic), ("static", static))
@@ -329,7 +331,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         print_sizes(models, mlp, folder, data)
-        print_latency(models, mlp, folder, encoded, options.threads, options.repeats)
+        with threadpool_limits(options.threads):  # of NumPy's BLAS; torch and ONNX have their own
+            print_latency(models, mlp, folder, encoded, options.threads, options.repeats)
         print_loading(folder, test)
         if options.fuzz:
             print_fuzz(folder, test.head(5), options.fuzz, options.seed)

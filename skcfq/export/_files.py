@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._utils._extras import require
 from .._utils._files import atomic_path
 from ._manifest import read_manifest, write_manifest
 from ._packed import PackedClassifier
@@ -58,6 +59,7 @@ def save(model, path):
     >>> bool((skcfq.load(path).predict(data.data) == clf.predict(data.data)).all())
     True
     """
+    require("skcfq.save", "export", "safetensors")
     from safetensors.numpy import save as to_bytes
 
     if not isinstance(model, PackedClassifier):
@@ -97,6 +99,7 @@ def load(path):
     --------
     skcfq.save : Writes it, with an example.
     """
+    require("skcfq.load", "export", "safetensors")
     path = Path(path)
     try:
         return PackedClassifier(_read(path))

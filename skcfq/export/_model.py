@@ -15,7 +15,7 @@ import numpy as np
 from ._codes import FLOAT, unpack_codes
 
 #: Rows computed at once: what is between two layers then stays in the processor's cache.
-CHUNK = 512
+CHUNK = 1024
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

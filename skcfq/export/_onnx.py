@@ -6,6 +6,7 @@ import json
 import numpy as np
 
 from .._utils._errors import raise_problems
+from .._utils._extras import require
 from .._utils._files import atomic_path
 from ._encoder import CategoryColumn, IgnoredColumn, NumberColumn
 from ._files import _digest
@@ -87,6 +88,8 @@ def export_onnx(
     ------
     ValueError
         For wrong parameters, or columns whose encoding cannot be exported.
+    ImportError
+        If onnx or onnxruntime is not installed.
     RuntimeError
         If the runtime decides otherwise in any row. No file is written then.
 
@@ -108,6 +111,7 @@ def export_onnx(
     >>> bool((load_onnx(path).predict(data.data) == clf.predict(data.data)).all())
     True
     """
+    require("export_onnx", "export", "onnx", "onnxruntime")
     from ._onnx_graph import OUTPUTS, PREFIX, build_model
 
     packed = export_packed(clf, audit=audit)

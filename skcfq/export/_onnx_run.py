@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._utils._extras import require
 from ._files import read_limited
 from ._rows import as_numbers, as_values, is_missing, read_columns
 
@@ -54,6 +55,7 @@ class OnnxClassifier:
     """
 
     def __init__(self, model, options=None):
+        require("OnnxClassifier", "export", "onnxruntime")
         import onnxruntime
 
         if not is_sealed(model):

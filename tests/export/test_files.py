@@ -3,6 +3,7 @@
 import json
 import pickle
 import resource
+import sys
 import time
 
 import joblib
@@ -12,7 +13,7 @@ import safetensors.numpy
 
 import skcfq
 from skcfq.actions import Encoding
-from skcfq.export import PackedClassifier, export_packed
+from skcfq.export import PackedClassifier, export_onnx, export_packed
 from skcfq.export._files import _digest
 from skcfq.export._manifest import _read_encoder, _write_encoder, read_manifest, write_manifest
 from skcfq.export._read_encoding import pack_encoding
@@ -122,6 +123,18 @@ def test_a_failed_save_leaves_the_old_file(path, packed, monkeypatch):
     monkeypatch.undo()
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_what_is_not_installed_is_named(path, packed, monkeypatch):
+    for module in ("safetensors", "onnx", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, module, None)
+    install = r': pip install "skcfq\[export\]"\.'
+    with pytest.raises(ImportError, match="skcfq.save needs safetensors" + install):
+        skcfq.save(packed, path)
+    with pytest.raises(ImportError, match="skcfq.load needs safetensors" + install):
+        skcfq.load(path)
+    with pytest.raises(ImportError, match="export_onnx needs onnx and onnxruntime" + install):
+        export_onnx(packed, path)
 
 
 class Evil:
