@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "audit",
         "datasets",
         "estimators",
+        "export",
         "metrics",
         "quantization",
         "recourse",
@@ -27,6 +28,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "QATClassifier",
             "ValidityCalibrator",
         ],
+        "export": ["load", "save"],
         "recourse": [
             "CoordinateSolver",
             "EnsembleSolver",

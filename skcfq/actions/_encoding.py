@@ -42,6 +42,28 @@ class Encoding:
         else:
             self.features, self.n_columns = read_preprocessor(preprocessor, self.feature_names)
 
+    @classmethod
+    def of(cls, transformer, feature_names, features, n_columns):
+        """An encoding whose features are known already.
+
+        Parameters
+        ----------
+        transformer : object with ``transform``
+            Encodes raw frames.
+        feature_names : sequence of str or int
+        features : sequence of AffineFeature, TableFeature or FixedFeature
+            In raw column order.
+        n_columns : int
+
+        Returns
+        -------
+        Encoding
+        """
+        encoding = cls(None, feature_names)
+        encoding.preprocessor, encoding.features = transformer, tuple(features)
+        encoding.n_columns = n_columns
+        return encoding
+
     @property
     def unreadable(self):
         """Features that a model sees and recourse cannot move, tuple of FixedFeature."""

@@ -10,7 +10,8 @@ import skcfq
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "api.rst"
 SUBPACKAGES = (
-    "actions", "audit", "datasets", "estimators", "metrics", "quantization", "recourse", "training",
+    "actions", "audit", "datasets", "estimators", "export", "metrics", "quantization", "recourse",
+    "training",
 )  # fmt: skip
 
 

@@ -1,0 +1,266 @@
+"""A packed classifier decides as the network that it was exported from."""
+
+import dataclasses
+import pickle
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone, is_classifier
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils.validation import check_is_fitted
+
+from skcfq import CFQClassifier, QATClassifier, RecourseAuditor
+from skcfq.export import PackedClassifier, PackedLayer, PackedModel, export_packed
+from skcfq.quantization import quant_layers
+
+from .conftest import SCHEMES, random_people
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_same_decisions_and_codes(credit, classifier, scheme):
+    clf = classifier(scheme)
+    packed = export_packed(clf)
+    for rows in (credit.data, random_people(credit.data, 4000)):
+        np.testing.assert_array_equal(packed.predict(rows), clf.predict(rows))
+        expected = clf.decision_function(rows)
+        np.testing.assert_allclose(packed.decision_function(rows), expected, rtol=0, atol=1e-11)
+        np.testing.assert_allclose(packed.predict_proba(rows), clf.predict_proba(rows), atol=1e-12)
+    for layer, packed_layer in zip(
+        quant_layers(clf.net_.module_), packed.model.layers, strict=True
+    ):
+        np.testing.assert_array_equal(packed_layer.codes(), layer.codes().numpy())
+    assert packed.bits_ == clf.bits_
+    assert packed.average_bits_ == pytest.approx(clf.average_bits_, abs=1e-12)
+
+
+def test_mixed_precision_is_mixed(classifier):
+    assert len(set(export_packed(classifier("mixed")).bits_)) > 1
+
+
+@pytest.mark.parametrize("scheme", ["mixed", "4 bits, 4-bit activations"])
+def test_the_audit_is_that_of_the_network(credit, teacher, classifier, scheme):
+    clf = classifier(scheme)
+    results = []
+    for deployed in (clf, export_packed(clf)):
+        auditor = RecourseAuditor(teacher, deployed, actions=credit.actions, target="granted")
+        results.append(auditor.fit(credit.data, credit.target).audit(credit.data, credit.target))
+    network, packed = (result.measures for result in results)
+    assert network["validity_drop"].n > 100
+    for name, figure in network.items():
+        assert float(packed[name]) == pytest.approx(float(figure), abs=1e-9, nan_ok=True), name
+        assert packed[name].n == figure.n
+
+
+def test_full_precision(credit, teacher):
+    packed = export_packed(teacher)
+    assert packed.bits_ == (32, 32, 32)
+    np.testing.assert_array_equal(packed.predict(credit.data), teacher.predict(credit.data))
+    np.testing.assert_array_equal(
+        packed.model.layers[0].codes(), next(teacher.net_.module_.parameters()).detach().numpy()
+    )
+
+
+def test_more_than_two_classes_and_plain_arrays():
+    random = np.random.default_rng(0)
+    X = random.normal(size=(300, 4))
+    y = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)
+    clf = QATClassifier((8,), bits=3, bit_budget=3, max_epochs=3, random_state=0).fit(X, y)
+    packed = export_packed(clf)
+    assert not hasattr(packed, "feature_names_in_")
+    assert packed.classes_.tolist() == [0, 1, 2]
+    assert packed.decision_function(X).shape == (300, 3)
+    np.testing.assert_array_equal(packed.predict(X), clf.predict(X))
+    np.testing.assert_array_equal(packed.predict(X.tolist()), clf.predict(X))
+    np.testing.assert_array_equal(packed.predict(pd.DataFrame(X)), clf.predict(X))
+
+
+@pytest.fixture(scope="module")
+def encoded(credit):
+    """A ColumnTransformer and a classifier of its output, in one pipeline."""
+    words = [name for name in credit.data if credit.data[name].dtype.kind not in "if"]
+    numbers = [name for name in credit.data if name not in words]
+    columns = ColumnTransformer(
+        [("num", StandardScaler(), numbers), ("cat", OneHotEncoder(sparse_output=False), words)]
+    )
+    clf = QATClassifier((8,), preprocessor=None, max_epochs=2, random_state=0)
+    pipeline = make_pipeline(columns.set_output(transform="pandas"), clf)
+    return pipeline.fit(credit.data, credit.target)
+
+
+def test_pipeline_and_its_last_step(credit, encoded):
+    expected = encoded.predict(credit.data)
+    np.testing.assert_array_equal(export_packed(encoded).predict(credit.data), expected)
+    last = export_packed(encoded[-1])
+    assert last.model.encoder is None
+    z = encoded[:-1].transform(credit.data)
+    for rows in (z, z.to_numpy(), {name: z[name].to_numpy() for name in z}):
+        np.testing.assert_array_equal(last.predict(rows), expected)
+    with pytest.raises(ValueError, match="contains NaN or infinity"):
+        last.predict(z.to_numpy() * np.nan)
+
+
+@pytest.mark.parametrize("wrap", [FrozenEstimator, lambda clf: GridSearchCV(clf, {})])
+def test_what_wraps_a_classifier(credit, classifier, wrap):
+    clf = classifier("4 bits")
+    model = wrap(clf)
+    if isinstance(model, GridSearchCV):
+        model.best_estimator_ = clf
+    np.testing.assert_array_equal(
+        export_packed(model).predict(credit.data), clf.predict(credit.data)
+    )
+
+
+def test_kinds_of_rows(credit, classifier):
+    clf = classifier("mixed")
+    packed, X = export_packed(clf), credit.data.head(20)
+    expected = clf.predict(X)
+    arrays = {name: X[name].to_numpy() for name in X}
+    for rows in (
+        arrays,
+        dict(reversed(arrays.items())),
+        {name: values.tolist() for name, values in arrays.items()},
+        X.to_records(index=False),
+        X[X.columns[::-1]],
+        X.astype({name: "category" for name in X if X[name].dtype == object}),
+        X.convert_dtypes(),
+        X.to_numpy(dtype=object),
+        X.to_numpy(dtype=object).tolist(),
+    ):
+        np.testing.assert_array_equal(packed.predict(rows), expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "sentence"),
+    [
+        (lambda X: X.drop(columns="age"), ValueError, "Missing: 'age'."),
+        (lambda X: X.assign(shoes=1), ValueError, "Unknown: 'shoes'."),
+        (lambda X: X.head(0), ValueError, "at least one row"),
+        (lambda X: X.to_numpy(dtype=object)[:, 1:], ValueError, "X has 8 features, but PackedClassifier"),
+        (lambda X: X.to_numpy(dtype=object)[0], ValueError, "Expected 2D array, got 1D"),
+        (lambda X: X.to_numpy(dtype=object)[:0], ValueError, "a minimum of 1 is required"),
+        (lambda X: dict(X.iloc[0]), ValueError, "every column is one sequence"),
+        (lambda X: {**X, "age": [3]}, ValueError, "columns of [1, 600] rows"),
+        (lambda X: X.assign(age=np.inf), ValueError, "column 'age' holds infinity."),
+        (lambda X: X.assign(age=np.nan), ValueError, "column 'age' holds missing values"),
+        (lambda X: X.assign(age=pd.Timestamp(0)), ValueError, "'age' holds something that is not a number"),
+        (lambda X: X.assign(housing="tent"), ValueError, "holds 'tent', not seen in fit; known are"),
+        (lambda X: X.assign(housing=[[1]] * 600), ValueError, "values that are not plain"),
+    ],
+)  # fmt: skip
+def test_wrong_rows(credit, classifier, change, error, sentence):
+    with pytest.raises(error) as caught:
+        export_packed(classifier("4 bits")).predict(change(credit.data))
+    assert sentence in str(caught.value)
+
+
+def test_not_to_be_exported(credit):
+    with pytest.raises(
+        TypeError, match="takes a classifier of skcfq or a Pipeline that ends in one, got Log"
+    ):
+        export_packed(LogisticRegression())
+    with pytest.raises(ValueError, match="is not fitted yet"):
+        export_packed(CFQClassifier())
+
+
+def test_a_classifier_of_scikit_learn(credit, classifier):
+    packed = export_packed(classifier("mixed"))
+    X, y = credit.data, credit.target
+    check_is_fitted(packed)
+    assert is_classifier(packed)
+    assert clone(packed) is packed
+    assert packed.fit(X, y) is packed
+    assert export_packed(packed) is packed
+    assert packed.n_features_in_ == X.shape[1]
+    assert packed.feature_names_in_.tolist() == list(X)
+    assert packed.target_ == "granted"
+    assert packed.actions == credit.actions
+    assert "mixed" not in repr(packed)
+    assert "bytes" in repr(packed)
+    scores = cross_val_score(packed, X, y, cv=3)
+    assert scores.mean() == pytest.approx(packed.score(X, y))
+    calibrated = CalibratedClassifierCV(FrozenEstimator(packed), cv=2).fit(X, y)
+    assert calibrated.predict_proba(X).shape == (600, 2)
+
+
+@pytest.mark.parametrize("scheme", ["mixed", "4 bits, 4-bit activations"])
+def test_pickles_hold_integers_only(tmp_path, credit, classifier, scheme):
+    packed = export_packed(classifier(scheme))
+    before = pickle.dumps(packed)
+    expected = packed.predict_proba(credit.data)
+    assert pickle.dumps(packed) == before, "using it stored something"
+    joblib.dump(packed, tmp_path / "packed.joblib")
+    loaded = joblib.load(tmp_path / "packed.joblib")
+    np.testing.assert_array_equal(loaded.predict_proba(credit.data), expected)
+    weights = sum(layer.n_inputs * layer.n_outputs for layer in packed.model.layers)
+    others = 4 * sum(len(layer.bias) + len(layer.steps) for layer in packed.model.layers)
+    bare = dataclasses.replace(packed.model, encoder=None, actions=None, feature_names=None)
+    size = len(pickle.dumps(PackedClassifier(bare)))
+    assert size < weights * packed.average_bits_ * 1.02 / 8 + others + 1200
+
+
+def hand_made(logits, **options):
+    """A model without hidden layer whose logits are one input times given numbers."""
+    codes = np.array(logits, dtype=np.int8)[:, None]
+    layer = PackedLayer(
+        1, len(codes), 8, codes.tobytes(), np.ones(1, np.float32), np.zeros(len(codes), np.float32), False
+    )  # fmt: skip
+    labels = np.array(["a", "b", "c", "d"][: len(codes)])
+    return PackedClassifier(PackedModel((layer,), None, labels, 1, None, "a", None, {}))
+
+
+def test_ties_go_to_the_first_class():
+    assert hand_made([2, 5, 5, 1]).predict([[1.0]]).tolist() == ["b"]
+    assert hand_made([3, 3]).predict([[1.0], [0.0], [-1.0]]).tolist() == ["a", "a", "a"]
+    assert hand_made([3, 4]).decision_function([[2.0]]).tolist() == [2.0]
+
+
+def halfway():
+    """A model of one hidden level, inputs of which some are in the middle of two levels, and levels."""
+    hidden = PackedLayer(
+        1, 1, 2, b"\1", np.ones(1, np.float32), np.zeros(1, np.float32), True, 2, 0.5
+    )
+    last = PackedLayer(
+        1, 2, 2, b"\4", np.full(1, 2, np.float32), np.array([0, 1], np.float32), False
+    )
+    model = PackedModel((hidden, last), None, np.array([0, 1]), 1, None, 1, None, {})
+    x = np.array([-1.0, 0.2, 0.25, 0.26, 0.75, 1.0, 1.25, 1.45, 9.0])[:, None]
+    return PackedClassifier(model), x, np.array([0, 0, 0, 1, 2, 2, 2, 3, 3])
+
+
+def test_closed_form_of_quantized_activations():
+    """Levels are rounded half to even and clipped; sums of levels are exact."""
+    packed, x, levels = halfway()
+    np.testing.assert_array_equal(packed.logits(x)[:, 1], levels * (2 * 0.5) + 1)
+
+
+def test_sums_of_levels_do_not_depend_on_the_other_rows(credit, classifier):
+    """Behind the first layer everything is exact: a row alone has the logits that it has among all."""
+    packed = export_packed(classifier("4 bits, 4-bit activations"))
+    together = packed.logits(credit.data)
+    alone = np.vstack([packed.logits(credit.data.iloc[[i]]) for i in range(50)])
+    np.testing.assert_array_equal(together[:50], alone)
+
+
+def test_chunks_change_nothing(credit, classifier, monkeypatch):
+    packed = export_packed(classifier("mixed"))
+    expected = packed.predict(credit.data)
+    monkeypatch.setattr("skcfq.export._model.CHUNK", 7)
+    np.testing.assert_array_equal(packed.predict(credit.data), expected)
+
+
+def test_exporting_leaves_the_random_state_alone(classifier):
+    clf = classifier("4 bits, 4-bit activations")
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    export_packed(clf).network_view_()
+    assert torch.equal(torch.rand(3), expected)
