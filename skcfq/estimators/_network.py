@@ -26,6 +26,7 @@ from ..actions import ActionSet, Encoding, auto_preprocessor
 from ..recourse import BaseSolver, GreedySolver, alternatives_frame, one_thread
 from ..training import deployed, merge_rows, wrap_net
 from ._checks import size_problems
+from ._chunks import row_chunks, with_progress
 from ._modules import module_state, restore_module
 from ._table import as_given, check_table, encode_rows, read_labels
 from ._views import NetworkView
@@ -312,6 +313,26 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         solver, frame, target, space = self._question(X)
         found = self.network_view_().solve_diverse(diverse, solver, frame, target, space)
         return as_given(alternatives_frame(found), X)
+
+    def iter_recourse(self, X, *, chunk_size=50_000, verbose=False):
+        """Recourse of more people than fit into memory at once.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features), or iterator of such
+            People, in the units of ``fit``, or parts of them one after another.
+        chunk_size : int, default=50_000
+            Rows of each part, if `X` is in one piece.
+        verbose : bool, default=False
+            Show a progress bar.
+
+        Yields
+        ------
+        DataFrame of shape (n_rows, n_features + 3)
+            As :meth:`recourse`, of each part.
+        """
+        for part in with_progress(row_chunks(X, chunk_size), X, verbose):
+            yield self.recourse(part)
 
     def _question(self, X):
         """Solver, checked rows, target and actions of a search."""
