@@ -24,7 +24,11 @@ def row_chunks(X, chunk_size):
     ValueError
         If `chunk_size` is no whole number >= 1.
     """
-    if not isinstance(chunk_size, numbers.Integral) or isinstance(chunk_size, bool) or chunk_size < 1:
+    if (
+        not isinstance(chunk_size, numbers.Integral)
+        or isinstance(chunk_size, bool)
+        or chunk_size < 1
+    ):
         raise ValueError(f"chunk_size={chunk_size!r}: a whole number >= 1 is needed.")
     if hasattr(X, "__next__"):
         yield from X
