@@ -103,7 +103,6 @@ def classifier_view(model, frame, *, encoding=None, classes=None):
             np.asarray(model.classes_),
             encoding,
             _as_logits(lambda z: _scores(last, rows_of(z), labels), len(labels)),
-            None,
             predict,
             decide,
         )
@@ -112,9 +111,7 @@ def classifier_view(model, frame, *, encoding=None, classes=None):
     def scores(z):
         return _scores(model, _as_taken(model, raw.decode(z), frame.dtypes), labels)
 
-    return ScoreView(
-        np.asarray(model.classes_), encoding, _as_logits(scores, len(labels)), None, predict
-    )
+    return ScoreView(np.asarray(model.classes_), encoding, _as_logits(scores, len(labels)), predict)
 
 
 def _of_function(function, frame, encoding, classes):
@@ -152,7 +149,6 @@ def _of_function(function, frame, encoding, classes):
         np.asarray(classes),
         encoding,
         _as_logits(lambda z: scores(raw.decode(z)), len(classes)),
-        None,
         predict,
     )
 
