@@ -8,7 +8,7 @@ demo:
 	skcfq demo
 
 test:
-	python -m pytest
+	python -m pytest -n 2 --dist loadfile
 
 lint:
 	ruff check .
