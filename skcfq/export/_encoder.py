@@ -121,7 +121,7 @@ class Encoder:
         Parameters
         ----------
         columns : list of array-like, or ndarray of shape (n_samples, n_features)
-            As :func:`read_columns` gives them.
+            As ``read_columns`` gives them.
 
         Returns
         -------

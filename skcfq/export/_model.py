@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from ._codes import FLOAT, unpack_codes
+from ._threads import map_parts
 
 #: Rows computed at once: what is between two layers then stays in the processor's cache.
 CHUNK = 1024
@@ -124,10 +125,9 @@ class PackedModel:
         """
         if len(x) <= CHUNK:
             return self._forward(x)
-        out = np.empty((len(x), len(self.classes)))
-        for start in range(0, len(x), CHUNK):
-            out[start : start + CHUNK] = self._forward(x[start : start + CHUNK])
-        return out
+        _ = self._matrices  # once, before there are threads
+        parts = [x[start : start + CHUNK] for start in range(0, len(x), CHUNK)]
+        return np.concatenate(map_parts(self._forward, parts))
 
     def _forward(self, x):
         for layer, (weight, scale, bias) in zip(self.layers, self._matrices, strict=True):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import threading
 
 import joblib
 import numpy as np
@@ -17,6 +18,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from skcfq import CFQClassifier, QATClassifier, RecourseAuditor
 from skcfq.export import PackedClassifier, PackedLayer, PackedModel, export_packed
@@ -255,6 +257,31 @@ def test_chunks_change_nothing(credit, classifier, monkeypatch):
     expected = packed.predict(credit.data)
     monkeypatch.setattr("skcfq.export._model.CHUNK", 7)
     np.testing.assert_array_equal(packed.predict(credit.data), expected)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_threads_change_nothing(credit, classifier, monkeypatch, n_threads):
+    """Threads, as many as BLAS may use; afterwards BLAS may use as many as before."""
+    packed = export_packed(classifier("4 bits, 4-bit activations"))
+    expected = packed.logits(credit.data)
+    monkeypatch.setattr("skcfq.export._model.CHUNK", 50)
+    seen = set()
+    forward = PackedModel._forward
+
+    def noted(self, x):
+        seen.add((threading.get_ident(), blas_threads()))
+        return forward(self, x)
+
+    monkeypatch.setattr(PackedModel, "_forward", noted)
+    with threadpool_limits(n_threads, user_api="blas"):
+        np.testing.assert_array_equal(packed.logits(credit.data), expected)
+        assert blas_threads() == n_threads
+    assert {n for _, n in seen} == {1}
+    assert (threading.get_ident() in {thread for thread, _ in seen}) == (n_threads == 1)
+
+
+def blas_threads():
+    return min(each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas")
 
 
 def test_exporting_leaves_the_random_state_alone(classifier):
