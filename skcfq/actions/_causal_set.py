@@ -25,7 +25,7 @@ class CausalActionSet(ActionSet):
 
     Parameters
     ----------
-    immutable, increase_only, decrease_only, bounds, step, allowed_values, transitions, max_changes, cost_weights, cost, mix, groups
+    immutable, increase_only, decrease_only, bounds, step, allowed_values, transitions, max_changes, cost_weights, cost, mix, groups : object
         As in :class:`ActionSet`.
     graph : mapping of feature to sequence of features, default={}
         The causes of each feature that has some. All are numbers that move on a line, and there

@@ -62,7 +62,7 @@ class ClassifierView:
         target : label
         space : ActionSpace
         **options
-            Further arguments of :meth:`BaseSolver.solve`.
+            Further arguments of :meth:`skcfq.recourse.BaseSolver.solve`.
 
         Returns
         -------
@@ -74,7 +74,7 @@ class ClassifierView:
         )
 
     def solve_diverse(self, n, solver, frame, target, space):
-        """Up to `n` different actions of each person, see :meth:`BaseSolver.solve_diverse`."""
+        """Up to `n` different actions of each person, see :meth:`skcfq.recourse.BaseSolver.solve_diverse`."""
         solver, wanted = self._prepared(solver, target)
         return solver.solve_diverse(
             n, self.logits, frame, wanted, space, predict=self.predict, decide=self.decide

@@ -165,7 +165,7 @@ class BaseSolver(BaseEstimator, abc.ABC):
         ----------
         n : int
             The largest number of actions of a person.
-        logits, X, target, actions, predict, decide
+        logits, X, target, actions, predict, decide : object
             As in :meth:`solve`.
 
         Returns

@@ -175,12 +175,12 @@ def alternatives_frame(results):
     Parameters
     ----------
     results : sequence of RecourseResult
-        From :meth:`BaseSolver.solve_diverse`.
+        From :meth:`skcfq.recourse.BaseSolver.solve_diverse`.
 
     Returns
     -------
     DataFrame
-        As :meth:`RecourseResult.to_frame`, with the number of the action, from 1, in
+        As :meth:`skcfq.RecourseResult.to_frame`, with the number of the action, from 1, in
         ``recourse_alternative``; the first action of everybody, of the others those found.
     """
     frames, people = [], []

@@ -71,9 +71,9 @@ class EnsembleSolver(BaseSolver):
         Parameters
         ----------
         logits : sequence of callable
-            One per model, as in :meth:`BaseSolver.solve`.
-        X, target, actions, closed
-            As in :meth:`BaseSolver.solve`.
+            One per model, as in :meth:`skcfq.recourse.BaseSolver.solve`.
+        X, target, actions, closed : object
+            As in :meth:`skcfq.recourse.BaseSolver.solve`.
         predict, decide : sequence of callable, default=None
             One per model; an entry may be None.
 

@@ -46,11 +46,12 @@ def cheapest_linear(problem, gradient, value, z, n_prices=12):
     useful = torch.minimum(gain, missing).masked_fill(~problem.allowed, -torch.inf)
     bargain = torch.cat([rate, useful / problem.price.clamp(min=1e-6)], dim=1)
     dearest = bargain.amax(dim=1, keepdim=True).clamp(min=0)
+    alike = [_best_alike(problem, useful, k) for k in range(q)]
     best_cost = torch.full_like(missing, torch.inf)
     best_left = torch.full_like(missing, torch.inf)
     for t in range(n_prices):
         price = dearest * (1 - (t + 1) / n_prices) ** 1.5
-        worth, picks = _worth(problem, price, rate, length, useful)
+        worth, picks = _worth(problem, price, rate, length, useful, alike)
         rank = worth.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
         kept = (rank < problem.max_changes) & (worth > 0)
         choice = torch.where(kept[:, m:], picks, -1)
@@ -67,14 +68,30 @@ def cheapest_linear(problem, gradient, value, z, n_prices=12):
     return problem.snap(best_u), best_choice
 
 
-def _worth(problem, price, rate, length, useful):
+def _best_alike(problem, useful, k):
+    """The most useful choice of a feature whose choices cost the same: usefulness, pick and price.
+
+    None for a feature with listed numbers, where it depends on the price of margin.
+    """
+    if problem.space.discrete[k].numbers is not None:
+        return None
+    choices = (problem.owner == k).nonzero().squeeze(1)
+    value, at = useful[:, choices].max(dim=1)
+    return value, choices[at], problem.price[:, choices[0]]
+
+
+def _worth(problem, price, rate, length, useful, alike):
     """What each feature is worth at a price of cost, and the pick that is: (n, m + q), (n, q)."""
     worth = [((rate - price) * length).clamp(min=0)]
     picks = torch.full((len(price), problem.q), -1, dtype=torch.int64)
-    for k in range(problem.q):
-        choices = (problem.owner == k).nonzero().squeeze(1)
-        value, at = (useful[:, choices] - price * problem.price[:, choices]).max(dim=1)
-        picks[:, k] = torch.where(value > 0, choices[at], -1)
+    for k, best in enumerate(alike):
+        if best is None:
+            choices = (problem.owner == k).nonzero().squeeze(1)
+            value, at = (useful[:, choices] - price * problem.price[:, choices]).max(dim=1)
+            pick = choices[at]
+        else:
+            value, pick = best[0] - price[:, 0] * best[2], best[1]
+        picks[:, k] = torch.where(value > 0, pick, -1)
         worth.append(value.clamp(min=0)[:, None])
     return torch.cat(worth, dim=1), picks
 
