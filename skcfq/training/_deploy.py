@@ -30,7 +30,8 @@ def deployed(module, dtype=torch.float32):
         return copy.deepcopy(module).cpu().to(dtype).eval().requires_grad_(False)
     parts = []
     for i, layer in enumerate(module.layers):
-        linear = nn.Linear(layer.in_features, layer.out_features, dtype=dtype)
+        # Without initial weights: drawing them would move torch's global random state.
+        linear = nn.utils.skip_init(nn.Linear, layer.in_features, layer.out_features, dtype=dtype)
         with torch.no_grad():
             linear.weight.copy_((layer.codes().to(dtype) * layer.steps().to(dtype)).cpu())
             linear.bias.copy_(layer.bias.cpu())
