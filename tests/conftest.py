@@ -15,8 +15,8 @@ settings.load_profile("without-deadline")
 
 @pytest.fixture(scope="session")
 def credit():
-    """400 people of the synthetic credit data, the decision without noise."""
-    return make_recourse_classification(n_samples=400, noise=0.0, random_state=0)
+    """600 people of the synthetic credit data, the decision without noise."""
+    return make_recourse_classification(n_samples=600, noise=0.0, random_state=0)
 
 
 @pytest.fixture(scope="session")

@@ -219,7 +219,7 @@ def test_predictions_do_not_depend_on_the_batch(credit, fitted):
     X = credit.data
     whole = fitted.predict_proba(X)
     np.testing.assert_array_equal(fitted.predict(X), fitted.classes_[whole.argmax(axis=1)])
-    for i in (0, 5, 399):
+    for i in (0, 5, 599):
         np.testing.assert_allclose(fitted.predict_proba(X.iloc[[i]]), whole[[i]], rtol=1e-12)
     np.testing.assert_allclose(
         fitted.decision_function(X), np.log(whole[:, 1] / whole[:, 0]), rtol=1e-6, atol=1e-9

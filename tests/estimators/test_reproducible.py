@@ -55,7 +55,7 @@ def test_same_seed_same_model(people, expected):
 def test_the_comparison_can_fail(people, expected):
     assert fit(*people, random_state=1) != expected
     X, y = people
-    assert fit(X.head(399), y.head(399)) != expected
+    assert fit(X.head(599), y.head(599)) != expected
 
 
 def test_random_state_instance_is_drawn_from_once(people, expected):

@@ -29,7 +29,7 @@ def weights_of(classifier):
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=ids)
 def test_sample_weight_equals_repetition(credit, estimator):
-    X, y = credit.data.head(160), credit.target.head(160)
+    X, y = credit.data.head(250), credit.target.head(250)
     weight = np.random.default_rng(0).integers(0, 4, size=len(X))
     repeated = np.repeat(np.arange(len(X)), weight)
     weighted = clone(estimator).fit(X, y, sample_weight=weight)
@@ -42,7 +42,7 @@ def test_sample_weight_equals_repetition(credit, estimator):
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=ids)
 def test_zero_weight_equals_removal(credit, estimator):
-    X, y = credit.data.head(160), credit.target.head(160)
+    X, y = credit.data.head(250), credit.target.head(250)
     keep = np.random.default_rng(1).random(len(X)) < 0.7
     # A row that would widen every bound if it counted.
     X = X.assign(debt=np.where(keep, X["debt"], 10_000_000))
@@ -54,7 +54,7 @@ def test_zero_weight_equals_removal(credit, estimator):
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=ids)
 def test_weights_count_up_to_a_factor(credit, estimator):
-    X, y = credit.data.head(160), credit.target.head(160)
+    X, y = credit.data.head(250), credit.target.head(250)
     weight = np.random.default_rng(0).integers(1, 4, size=len(X))
     a = clone(estimator).fit(X, y, sample_weight=weight)
     b = clone(estimator).fit(X, y, sample_weight=weight * 8)
@@ -75,7 +75,7 @@ def test_weighted_score_is_weighted_accuracy(credit, fitted):
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=ids)
 def test_class_weight_is_a_sample_weight(credit, estimator):
-    X, y = credit.data.head(160), credit.target.head(160)
+    X, y = credit.data.head(250), credit.target.head(250)
     by_class = clone(estimator).set_params(class_weight={"refused": 3.0, "granted": 1.0}).fit(X, y)
     by_row = clone(estimator).fit(X, y, sample_weight=y.map({"refused": 3.0, "granted": 1.0}))
     assert weights_of(by_class) == weights_of(by_row)
@@ -114,7 +114,7 @@ LABELS = {
 @pytest.mark.parametrize("kind", LABELS)
 def test_labels_may_be_of_any_kind(credit, kind):
     no, yes = LABELS[kind]
-    X, granted = credit.data.head(160), (credit.target.head(160) == "granted").to_numpy()
+    X, granted = credit.data.head(250), (credit.target.head(250) == "granted").to_numpy()
     y = np.where(granted, np.array(yes), np.array(no))
     if kind == "object":
         y = y.astype(object)
@@ -123,10 +123,12 @@ def test_labels_may_be_of_any_kind(credit, kind):
     assert classifier.classes_.tolist() == [no, yes]
     assert classifier.predict(X).dtype == y.dtype
     assert set(classifier.predict(X).tolist()) <= {no, yes}
-    plain = CFQClassifier((8,), teacher=TEACHER, max_epochs=4, random_state=0, target=1)
-    plain.fit(X, granted.astype(int))
-    assert weights_of(classifier) == weights_of(plain)
-    assert repr(classifier.score(X, y)) == repr(plain.score(X, granted.astype(int)))
+    assert classifier.score(X, y) > 0.5
+    assert weights_of(classifier) == weights_of(
+        CFQClassifier((8,), teacher=TEACHER, max_epochs=4, random_state=0, target=1).fit(
+            X, granted.astype(int)
+        )
+    )
 
 
 def test_trap_label_polarity_reversed(credit, teacher):
