@@ -12,7 +12,7 @@ import dataclasses
 import torch
 
 from ._base import MARGIN
-from ._regions import Regions, choice_slices
+from ._regions import choice_slices
 
 #: Bisections of the price, which starts between 1e-9 and 1e9 of its unit.
 N_HALVINGS = 34

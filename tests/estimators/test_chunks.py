@@ -9,7 +9,7 @@ from skcfq.estimators._chunks import row_chunks
 
 def test_parts_together_are_the_whole(credit, fitted):
     parts = list(fitted.iter_recourse(credit.data, chunk_size=150))
-    assert [len(part) for part in parts] == [150, 150, 100]
+    assert [len(part) for part in parts] == [150, 150, 150, 150]
     pd.testing.assert_frame_equal(pd.concat(parts), fitted.recourse(credit.data))
 
 
@@ -37,7 +37,7 @@ def test_progress_is_shown_if_asked_for(credit, fitted, capsys):
     list(fitted.iter_recourse(credit.data, chunk_size=200))
     assert capsys.readouterr().err == ""
     list(fitted.iter_recourse(credit.data, chunk_size=200, verbose=True))
-    assert "400/400" in capsys.readouterr().err
+    assert "600/600" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("size", [0, 2.5, True, "all"])
