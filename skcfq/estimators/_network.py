@@ -286,8 +286,7 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         -------
         RecourseResult
         """
-        question = self._question(X)
-        return self.network_view_().solve(*question)
+        return self._ask(X, lambda view, *question: view.solve(*question))
 
     def recourse(self, X, *, diverse=1):
         """What each person could do to get the target, in the units of ``fit``.
@@ -310,8 +309,7 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         """
         if diverse == 1 and not isinstance(diverse, bool):
             return as_given(self.solve_recourse(X).to_frame(), X)
-        solver, frame, target, space = self._question(X)
-        found = self.network_view_().solve_diverse(diverse, solver, frame, target, space)
+        found = self._ask(X, lambda view, *question: view.solve_diverse(diverse, *question))
         return as_given(alternatives_frame(found), X)
 
     def iter_recourse(self, X, *, chunk_size=50_000, verbose=False):
@@ -334,11 +332,11 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         for part in with_progress(row_chunks(X, chunk_size), X, verbose):
             yield self.recourse(part)
 
-    def _question(self, X):
-        """Solver, checked rows, target and actions of a search."""
+    def _ask(self, X, search):
+        """What ``search(view, solver, frame, target, actions)`` finds for rows."""
         frame = self._checked(X)
         self._encode(frame)  # what cannot be encoded is a clear error
-        return self._solver(), frame, self.target_, self.actions_
+        return search(self.network_view_(), self._solver(), frame, self.target_, self.actions_)
 
     def _solver(self):
         return GreedySolver() if self.solver is None else clone(self.solver)

@@ -143,7 +143,7 @@ class BaseSolver(BaseEstimator, abc.ABC):
                 return part, problem.raw_delta(u), chosen.numpy(), least.numpy()
 
         first, same = _distinct(who, [encoded, target, *vars(rows).values()])
-        parts = [first[i : i + self.batch_size] for i in range(0, len(first), self.batch_size)]
+        parts = _batches(first, self.batch_size)
         for part, found_delta, found_choice, least in joblib.Parallel(
             require="sharedmem", n_jobs=_workers(parts)
         )(joblib.delayed(search)(part) for part in parts):
@@ -202,6 +202,13 @@ class BaseSolver(BaseEstimator, abc.ABC):
         if predict is not None:
             return predict(frame) == target
         return _decide(logits, encoded, self.batch_size) == target
+
+
+def _batches(index, batch_size):
+    """Batches of at most a size: one, or alike in size and even in number, to share out well."""
+    if len(index) <= batch_size:
+        return [index] if len(index) else []
+    return np.array_split(index, 2 * -(-len(index) // (2 * batch_size)))
 
 
 def _workers(parts):

@@ -9,7 +9,7 @@ from ._polish import descend_l2, shrink
 from ._rescue import ascend_blind
 from ._scatter import random_states, scatter
 
-#: Up to this many directions and choices, all are tried on true outputs for everybody.
+#: Up to this many directions and choices, everybody gets what else is for the lost.
 FEW_MOVES = 12
 
 
@@ -19,9 +19,9 @@ class GreedySolver(BaseSolver):
     One feature or category is moved at a time, the one that buys the most target margin per
     unit of cost; then every change is dropped or shrunk as far as the target allows. The search
     is repeated with the slopes at the point that it reached, which often shows a cheaper way.
-    Where few features may move, all moves are also tried on the true outputs, since slopes
-    mislead where a network bends. So are people for whom the gradient leads nowhere (on
-    quantized activations it vanishes on plateaus), and then random actions.
+    People for whom the gradient leads nowhere (on quantized activations it vanishes on plateaus)
+    are searched move by move on the true outputs, and from random actions. Where few features may
+    move, so is everybody, since slopes mislead where a network bends.
 
     Parameters
     ----------
@@ -35,8 +35,8 @@ class GreedySolver(BaseSolver):
     n_random : int, default=128
         Random actions tried for people whom the ascents do not help; the same in every call.
     n_trades : int, default=300
-        Random trades between changes on true outputs, where activations are rounded: there slopes
-        do not show what is cheapest.
+        Random trades between changes on true outputs, where activations are rounded, so that
+        slopes do not show what is cheapest, and where few features may move.
     batch_size : int, default=4096
         People searched together; batches run on all cores.
 
@@ -76,22 +76,25 @@ class GreedySolver(BaseSolver):
         best_cost = torch.full((len(best_u),), torch.inf, dtype=best_u.dtype)
         everyone = torch.arange(len(best_u))
 
+        def keep(part, who, state):
+            _keep_cheaper(margin, part, *state, who, best_u, best_choice, best_cost)
+
         def offer(part, who, states):
             for state in states:
-                shorter = shrink(margin, part, *state)
-                _keep_cheaper(margin, part, *shorter, who, best_u, best_choice, best_cost)
+                keep(part, who, shrink(margin, part, *state))
 
-        offer(problem, everyone, [self._ascend(margin, problem, *problem.start())])
+        random = torch.Generator().manual_seed(0)
         few = 2 * best_u.shape[1] + problem.price.shape[1] <= FEW_MOVES
+        keep(problem, everyone, self._ascend(margin, problem, *problem.start()))
         if few:
             offer(problem, everyone, ascend_blind(margin, problem))
-        random = torch.Generator().manual_seed(0)
-        for rescue in (() if few else (ascend_blind,)) + (self._scattered, self._ascents):
+            offer(problem, everyone, self._ascents(margin, problem, random))
+        for rescue in (ascend_blind, self._scattered, self._ascents):
             lost = torch.isinf(best_cost).nonzero().squeeze(1)
             if len(lost):
                 part = problem.select(lost)
                 offer(part, lost, rescue(margin, part, random))
-        who = everyone
+        who, first = everyone, best_cost.clone()
         for _ in range(self.n_rounds):
             part, before = problem.select(who), best_cost[who]
             z = part.encode(best_u[who], best_choice[who])
@@ -101,12 +104,14 @@ class GreedySolver(BaseSolver):
             who = who[best_cost[who] < before]
             if not len(who):
                 break
+        # What the first ascent found is shortened where it has stayed the best.
+        who = (best_cost == first).nonzero().squeeze(1)
+        offer(problem.select(who), who, [(best_u[who], best_choice[who])])
         if problem.norm != "l1":
             found = torch.isfinite(best_cost).nonzero().squeeze(1)
             part = problem.select(found)
-            state = descend_l2(margin, part, best_u[found], best_choice[found])
-            _keep_cheaper(margin, part, *state, found, best_u, best_choice, best_cost)
-        if margin.rounds:
+            keep(part, found, descend_l2(margin, part, best_u[found], best_choice[found]))
+        if few or margin.rounds:
             state = barter(margin, problem, best_u, best_choice, self.n_trades, random)
             offer(problem, everyone, [state])
         return best_u, best_choice, no_bound(problem)
