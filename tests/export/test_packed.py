@@ -57,8 +57,8 @@ def test_the_audit_is_that_of_the_network(credit, teacher, classifier, scheme):
         results.append(auditor.fit(credit.data, credit.target).audit(credit.data, credit.target))
     network, packed = (result.measures for result in results)
     assert network["validity_drop"].n > 100
-    for name, figure in network.items():
-        assert float(packed[name]) == pytest.approx(float(figure), abs=1e-9, nan_ok=True), name
+    for name, figure in network.items():  # actions are compared in single precision
+        assert float(packed[name]) == pytest.approx(float(figure), abs=1e-7, nan_ok=True), name
         assert packed[name].n == figure.n
 
 
