@@ -8,6 +8,9 @@ from hypothesis import settings
 from skcfq.datasets import fetch_adult, make_recourse_classification
 from skcfq.datasets._files import ENVIRONMENT_VARIABLE
 
+# Of several test processes, each computes on one core; set before they start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Time per example depends on the machine's load.
 settings.register_profile("without-deadline", deadline=None)
 settings.load_profile("without-deadline")
