@@ -2,6 +2,9 @@
 
 import numpy as np
 
+#: How many values of a number are kept as places worth trying.
+N_VALUES = 48
+
 
 def cost_weight(cost_weights, name, column, sample_weight):
     """Cost of one raw unit of a numeric feature.
@@ -47,7 +50,7 @@ def _weighted_median(values, weight):
     return values[order][np.searchsorted(total, total[-1] / 2)]
 
 
-def spread_values(column, n_values=48):
+def spread_values(column, n_values=N_VALUES):
     """Some of the training values of a column: half by rank, half among the distinct ones.
 
     Ranks alone would miss the tail of a column that is mostly 0.

@@ -7,6 +7,7 @@ import pandas as pd
 
 from ._action_set import ActionSet
 from ._features import TableFeature, numbers
+from ._scales import N_VALUES
 from ._structural import StructuralModel
 
 
@@ -136,6 +137,21 @@ class ActionSpace:
         """Encoded columns of the numbers that an action can change, itself or by consequence."""
         columns = self.numeric.column
         return columns if self.causes is None else np.union1d(columns, self.causes.column)
+
+    def without_values(self):
+        """The same space, with evenly spaced values in place of those of training rows.
+
+        What a classifier keeps, and saves, must not hold the rows that it learned from.
+
+        Returns
+        -------
+        ActionSpace
+        """
+        moves = self.numeric
+        even = tuple(
+            np.linspace(*ends, N_VALUES) for ends in zip(moves.lower, moves.upper, strict=True)
+        )
+        return dataclasses.replace(self, numeric=dataclasses.replace(moves, values=even))
 
     def rows(self, frame):
         """Limits and costs for each person of a raw frame.

@@ -171,7 +171,7 @@ class FullPrecisionClassifier(BaseNetworkClassifier):
         encoded = self._encode(table.merged)
         self.actions_ = bind_actions(
             self.actions, self.encoding_, table.merged, table.merged_weight
-        )
+        ).without_values()
         seed = self._seed()
         batch = as_batch(encoded, table.merged_codes, table.merged_weight)
         sizes = (encoded.shape[1], *self.hidden_layer_sizes, len(self.classes_))

@@ -349,11 +349,6 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         net = state.pop("net_", None)
         if net is not None:
             state["_module_state"] = module_state(net.module_)
-        if "actions_" in state:  # values of training rows stay behind, but for their range
-            moves = state["actions_"].numeric
-            ends = tuple(np.array(pair) for pair in zip(moves.lower, moves.upper, strict=True))
-            moves = dataclasses.replace(moves, values=ends)
-            state["actions_"] = dataclasses.replace(state["actions_"], numeric=moves)
         for transient in (
             "_callback_fit_ctx",
             "_parent_callback_ctx",

@@ -83,7 +83,9 @@ def learn_teacher(estimator, teacher, table, *, named, want_recourse, solver):
             teach = memory.cache(_keyed_fit, ignore=["teacher", "table", "named"])
             fitted = teach(key, teacher, table, named)
     view = network_view(fitted, table.frame.columns)
-    space = bind_actions(estimator.actions, view.encoding, table.merged, table.merged_weight)
+    space = bind_actions(
+        estimator.actions, view.encoding, table.merged, table.merged_weight
+    ).without_values()
     if not want_recourse:
         return fitted, space, None
     with _lock(memory, f"{key}-recourse"):

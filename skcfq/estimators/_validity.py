@@ -233,7 +233,7 @@ class ValidityCalibrator(ComparedMixin, ClassifierMixin, BaseEstimator):
                 if model.actions_.encoding is encoding:
                     return model.actions_
                 actions = model.actions if actions is None else actions
-        return bind_actions(actions, encoding, frame)
+        return bind_actions(actions, encoding, frame).without_values()
 
     @property
     def _target_index(self):

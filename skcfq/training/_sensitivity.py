@@ -8,140 +8,16 @@ from ..quantization import linear_layers, mse_clip, pact_quantize, quant_layers
 from ..recourse import target_margin
 
 
-class RecourseSensitivity(BaseEstimator):
-    """Bits where recourse needs them: what quantizing a layer alone does to the teacher's advice.
+class LayerSensitivity(BaseEstimator):
+    """Common part: what rounding changes in the outputs of one layer, all others left as they are."""
 
-    The worth of a width in a layer is minus the mean squared change of the target's margin at the
-    teacher's recourse when only this layer is quantized. Changes of different layers are nearly
-    uncorrelated, so their squares add up, as the knapsack takes them to do.
+    def _points(self, lesson):
+        """Rows at which the change is looked at, tensor of shape (n_points, n_columns)."""
+        raise NotImplementedError
 
-    Examples
-    --------
-    >>> from skcfq import PTQClassifier, RecourseSensitivity
-    >>> PTQClassifier(allocation=RecourseSensitivity()).allocation
-    RecourseSensitivity()
-    """
-
-    needs_recourse = True
-
-    @torch.no_grad()
-    def values(self, module, network, lesson):
-        """Worth of each width in each layer.
-
-        Parameters
-        ----------
-        module : QuantMLP
-            With candidate widths and their steps.
-        network : torch.nn.Module
-            What it quantizes, linear layers with ReLUs between them.
-        lesson : Lesson
-
-        Returns
-        -------
-        ndarray of float64, shape (n_layers, n_candidates)
-
-        Raises
-        ------
-        ValueError
-            If nobody needs recourse and has advice.
-        """
-        linears = linear_layers(network)
-        inputs = layer_inputs(linears, torch.from_numpy(lesson.advice.encoded))
-        worth = _margin_worth(linears, inputs, lesson)
-        return np.asarray(
-            [
-                [
-                    worth(inputs[i] @ layer.quantized_weight(choice).T + linears[i].bias, i)
-                    for choice in range(len(layer.candidate_bits))
-                ]
-                for i, layer in enumerate(quant_layers(module))
-            ]
-        )
-
-    @torch.no_grad()
-    def activation_values(self, widths, network, lesson):
-        """Worth of each width of each hidden activation.
-
-        Parameters
-        ----------
-        widths : sequence of int
-        network : torch.nn.Module
-            What is quantized, linear layers with ReLUs between them.
-        lesson : Lesson
-
-        Returns
-        -------
-        ndarray of float64, shape (n_hidden_layers, n_widths)
-        """
-        linears = linear_layers(network)
-        inputs = layer_inputs(linears, torch.from_numpy(lesson.advice.encoded))
-        worth = _margin_worth(linears, inputs, lesson)
-        return np.asarray(
-            [
-                [
-                    worth(linears[i + 1](rounded(linears[i](inputs[i]))), i + 1)
-                    for rounded in _roundings(linears[i], x, widths, lesson.weight)
-                ]
-                for i, x in enumerate(layer_inputs(linears, lesson.x)[:-1])
-            ]
-        )
-
-
-def _margin_worth(linears, inputs, lesson):
-    """A function of changed outputs of one layer: minus the mean squared change of the margin."""
-    weight = lesson.weight * lesson.counted
-    if not weight.any():
-        raise ValueError(
-            "RecourseSensitivity: nobody among the training rows needs recourse and has advice, so "
-            "no width can be preferred. Check target and actions, or use FisherSensitivity."
-        )
-    wanted = torch.full((len(weight),), lesson.target)
-
-    def margin(outputs, layer):
-        for linear in linears[layer + 1 :]:
-            outputs = linear(outputs.relu())
-        return target_margin(outputs, wanted)
-
-    exact = margin(linears[-1](inputs[-1]), len(linears) - 1)
-
-    def worth(outputs, layer):
-        change = margin(outputs, layer) - exact
-        return -float(weight @ change.square() / weight.sum())
-
-    return worth
-
-
-def _roundings(linear, x, widths, weight):
-    """Quantized activations of a layer, one function for each width, with clips of the rows."""
-    for width in widths:
-        clip = torch.tensor(mse_clip(linear(x), width, weight=weight))
-        yield lambda outputs, clip=clip, width=width: pact_quantize(outputs, clip, width)
-
-
-class FisherSensitivity(BaseEstimator):
-    """Bits where the outputs need them: second-order sensitivity without a Hessian.
-
-    The worth of a width in a layer is ``-1/2 * v' F v``, with the change ``v`` of the layer's weights
-    and the Fisher information ``F`` [2]_ in place of the Hessian [1]_: the rise of the
-    cross-entropy against the network's own predictions, to second order. Nothing is approximated by
-    a diagonal or a trace: ``v' F v`` is the mean of ``(d log p(y | x) / d z . dz)**2`` over rows and
-    classes, ``dz`` being the change of the layer's outputs. No labels are needed.
-
-    References
-    ----------
-    .. [1] Z. Dong, Z. Yao, D. Arfeen, A. Gholami, M. W. Mahoney, K. Keutzer (2020). "HAWQ-V2:
-       Hessian Aware trace-Weighted Quantization of Neural Networks". arXiv:1911.03852
-    .. [2] J. Martens (2020). "New Insights and Perspectives on the Natural Gradient Method".
-       arXiv:1412.1193
-
-    Examples
-    --------
-    >>> from skcfq import FisherSensitivity, QATClassifier
-    >>> QATClassifier(allocation=FisherSensitivity()).allocation
-    FisherSensitivity()
-    """
-
-    needs_recourse = False
+    def _worth(self, linears, inputs, lesson):
+        """A function ``worth(change, layer)`` of a change of a layer's outputs at the points."""
+        raise NotImplementedError
 
     @torch.no_grad()
     def values(self, module, network, lesson):
@@ -160,8 +36,8 @@ class FisherSensitivity(BaseEstimator):
         ndarray of float64, shape (n_layers, n_candidates)
         """
         linears = linear_layers(network)
-        inputs = layer_inputs(linears, lesson.x)
-        worth = _likelihood_worth(linears, inputs, lesson)
+        inputs = layer_inputs(linears, self._points(lesson))
+        worth = self._worth(linears, inputs, lesson)
         return np.asarray(
             [
                 [
@@ -188,31 +64,104 @@ class FisherSensitivity(BaseEstimator):
         ndarray of float64, shape (n_hidden_layers, n_widths)
         """
         linears = linear_layers(network)
-        inputs = layer_inputs(linears, lesson.x)
-        worth = _likelihood_worth(linears, inputs, lesson)
-        return np.asarray(
-            [
-                [
-                    worth((rounded(linears[i](x)) - inputs[i + 1]) @ linears[i + 1].weight.T, i + 1)
-                    for rounded in _roundings(linears[i], x, widths, lesson.weight)
-                ]
-                for i, x in enumerate(inputs[:-1])
-            ]
-        )
+        inputs = layer_inputs(linears, self._points(lesson))
+        worth = self._worth(linears, inputs, lesson)
+        values = []
+        for i, x in enumerate(layer_inputs(linears, lesson.x)[:-1]):
+            outputs, following = linears[i](inputs[i]), linears[i + 1].weight.T
+            row = []
+            for width in widths:
+                clip = torch.tensor(mse_clip(linears[i](x), width, weight=lesson.weight))
+                rounded = pact_quantize(outputs, clip, width)
+                row.append(worth((rounded - inputs[i + 1]) @ following, i + 1))
+            values.append(row)
+        return np.asarray(values)
 
 
-def _likelihood_worth(linears, inputs, lesson):
-    """A function of the change of one layer's outputs: minus the expected rise of the entropy."""
-    share = lesson.weight / lesson.weight.sum()
-    classes = list(output_gradients(linears, inputs))
+class RecourseSensitivity(LayerSensitivity):
+    """Bits where recourse needs them: what quantizing a layer alone does to the teacher's advice.
 
-    def worth(change, layer):
-        return -0.5 * sum(
-            float((share * probability) @ (gradients[layer] * change).sum(1).square())
-            for probability, gradients in classes
-        )
+    The worth of a width in a layer is minus the mean squared change of the target's margin at the
+    teacher's recourse when only this layer is quantized. Changes of different layers are nearly
+    uncorrelated, so their squares add up, as the knapsack takes them to do. It is an error if
+    nobody needs recourse and has advice.
 
-    return worth
+    Examples
+    --------
+    >>> from skcfq import PTQClassifier, RecourseSensitivity
+    >>> PTQClassifier(allocation=RecourseSensitivity()).allocation
+    RecourseSensitivity()
+    """
+
+    needs_recourse = True
+
+    def _points(self, lesson):
+        return torch.from_numpy(lesson.advice.encoded)
+
+    def _worth(self, linears, inputs, lesson):
+        """Minus the mean squared change of the margin."""
+        weight = lesson.weight * lesson.counted
+        if not weight.any():
+            raise ValueError(
+                "RecourseSensitivity: nobody among the training rows needs recourse and has advice, so "
+                "no width can be preferred. Check target and actions, or use FisherSensitivity."
+            )
+        wanted = torch.full((len(weight),), lesson.target)
+
+        def margin(outputs, layer):
+            for linear in linears[layer + 1 :]:
+                outputs = linear(outputs.relu())
+            return target_margin(outputs, wanted)
+
+        exact = margin(linears[-1](inputs[-1]), len(linears) - 1)
+
+        def worth(change, layer):
+            moved = margin(linears[layer](inputs[layer]) + change, layer) - exact
+            return -float(weight @ moved.square() / weight.sum())
+
+        return worth
+
+
+class FisherSensitivity(LayerSensitivity):
+    """Bits where the outputs need them: second-order sensitivity without a Hessian.
+
+    The worth of a width in a layer is ``-1/2 * v' F v``, with the change ``v`` of the layer's weights
+    and the Fisher information ``F`` [2]_ in place of the Hessian [1]_: the rise of the
+    cross-entropy against the network's own predictions, to second order. Nothing is approximated by
+    a diagonal or a trace: ``v' F v`` is the mean of ``(d log p(y | x) / d z . dz)**2`` over rows and
+    classes, ``dz`` being the change of the layer's outputs. No labels are needed.
+
+    References
+    ----------
+    .. [1] Z. Dong, Z. Yao, D. Arfeen, A. Gholami, M. W. Mahoney, K. Keutzer (2020). "HAWQ-V2:
+       Hessian Aware trace-Weighted Quantization of Neural Networks". arXiv:1911.03852
+    .. [2] J. Martens (2020). "New Insights and Perspectives on the Natural Gradient Method".
+       arXiv:1412.1193
+
+    Examples
+    --------
+    >>> from skcfq import FisherSensitivity, QATClassifier
+    >>> QATClassifier(allocation=FisherSensitivity()).allocation
+    FisherSensitivity()
+    """
+
+    needs_recourse = False
+
+    def _points(self, lesson):
+        return lesson.x
+
+    def _worth(self, linears, inputs, lesson):
+        """Minus the expected rise of the cross-entropy."""
+        share = lesson.weight / lesson.weight.sum()
+        classes = list(output_gradients(linears, inputs))
+
+        def worth(change, layer):
+            return -0.5 * sum(
+                float((share * probability) @ (gradients[layer] * change).sum(1).square())
+                for probability, gradients in classes
+            )
+
+        return worth
 
 
 def layer_inputs(linears, x):

@@ -47,6 +47,7 @@ def test_wrong_size_is_an_error(credit, fitted, size):
         next(fitted.iter_recourse(credit.data, chunk_size=size))
 
 
-def test_arrays_are_cut_too():
+def test_arrays_are_cut_too_down_to_the_last_row():
     rows = np.arange(10).reshape(5, 2)
-    assert [part.tolist() for part in row_chunks(rows, 3)] == [rows[:3].tolist(), rows[3:].tolist()]
+    parts = [part.tolist() for part in row_chunks(rows, 2)]
+    assert parts == [rows[:2].tolist(), rows[2:4].tolist(), rows[4:].tolist()]

@@ -15,7 +15,14 @@ import skops.io
 import torch
 from sklearn.base import clone
 
-from skcfq import ActionSet, CFQClassifier, FullPrecisionClassifier, GreedySolver, PaperObjective
+from skcfq import (
+    ActionSet,
+    CFQClassifier,
+    CoordinateSolver,
+    FullPrecisionClassifier,
+    GreedySolver,
+    PaperObjective,
+)
 
 OUR_CLASSES = {
     "skcfq.actions._action_set.ActionSet",
@@ -151,6 +158,14 @@ def test_saved_model_holds_no_training_rows(tmp_path, credit):
             assert not any(value.tobytes() in data for value in secrets.astype(kind))
     assert abs(sizes[600] - sizes[200]) < 200
     assert sizes[600] < 100_000
+
+
+def test_search_without_gradients_is_the_same_after_reloading(credit, fitted):
+    """Values that it tries come from the training range, not from training rows."""
+    asking = copy.deepcopy(fitted).set_params(solver=CoordinateSolver(n_starts=1))
+    loaded = pickle.loads(pickle.dumps(asking))
+    X = credit.data.head(40)
+    pd.testing.assert_frame_equal(loaded.recourse(X), asking.recourse(X))
 
 
 def test_the_search_for_rows_can_fail(credit):

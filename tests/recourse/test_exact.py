@@ -1,6 +1,7 @@
 """ExactSolver: optimal by listing all actions, by an independent MILP, and proofs that hold."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from skcfq import ActionSet, ExactSolver, FullPrecisionClassifier, GreedySolver, PGDSolver
+from skcfq.actions import Encoding, bind_actions
 from skcfq.datasets import make_recourse_classification
 from skcfq.recourse import Problem, read_layers
 from skcfq.recourse._base import MARGIN, Margin
@@ -226,6 +228,63 @@ def test_bounds_hold_for_every_action_of_a_region(kind, quantized):
                 assert (cost >= least - 1e-6)[valid].all()
                 n_seen += int(valid.sum())
     assert kind == "mixed" or n_seen > 20
+
+
+@pytest.mark.parametrize("kind", ["free", "few changes", "one change", "weights", "l2"])
+def test_what_is_cut_off_cannot_be_cheapest(kind):
+    """Every action that reaches a linear margin within the budget is still there afterwards."""
+    n_seen = n_cut = 0
+    for seed in range(12):
+        random = np.random.default_rng(seed)
+        w = world(seed, ACTION_SETS[kind])
+        x = torch.from_numpy(w.space.encoding.encode(w.train).astype(np.float32)).double()
+        target = torch.ones(len(x), dtype=torch.int64)
+        problem = Problem(w.space, w.space.rows(w.train), x, target)
+        whole, regions = Regions.whole(problem), Regions.whole(problem)
+        n, m = problem.low.shape
+        number = torch.from_numpy(random.normal(size=(n, m)))
+        gain = torch.from_numpy(random.normal(size=problem.price.shape))
+        need = torch.from_numpy(random.uniform(0.2, 2.0, n))
+        budget = torch.from_numpy(random.uniform(0.5, 2.5, n))
+        dual = Dual(problem, regions, number, gain, need, square=kind == "l2")
+        bound, price, bargain, _ = dual.solve()
+        dual.tighten(price, bargain, budget)
+        n_cut += int((regions.high - regions.low < whole.high - whole.low).sum())
+        n_cut += int((regions.open != whole.open).sum() + (regions.stay != whole.stay).sum())
+        for _, u, choice, _ in states_within(problem, whole, random):
+            picked = gain.gather(1, choice.clamp(min=0)) * (choice >= 0)
+            reaches = (number * u).sum(1) + picked.sum(1) >= need
+            cost = problem.cost(u, choice)
+            assert (cost >= bound - 1e-6)[reaches].all()
+            counts = reaches & (cost <= budget)
+            slack = 1e-7
+            kept = ((u >= regions.low - slack) & (u <= regions.high + slack)).all(dim=1)
+            allowed = regions.open.gather(1, choice.clamp(min=0)) & (choice >= 0)
+            kept &= (allowed | ((choice < 0) & regions.stay)).all(dim=1)
+            assert kept[counts].all()
+            n_seen += int(counts.sum())
+    assert n_seen > 50
+    assert n_cut > 50
+
+
+def test_a_place_that_is_given_up_may_be_taken_by_another_feature():
+    """One change, of three: b alone costs 1.0 and c alone 1.04; without b, its place is c's."""
+    frame = pd.DataFrame({name: [0.0, 1.0] for name in "abc"})
+    actions = ActionSet(
+        max_changes=1, step=dict.fromkeys("abc", 1), cost_weights={"a": 0.1, "b": 1.0, "c": 1.04}
+    )
+    space = bind_actions(actions, Encoding(None, frame.columns), frame)
+    x = torch.zeros((1, 3), dtype=torch.float64)
+    problem = Problem(space, space.rows(frame.head(1)), x, torch.ones(1, dtype=torch.int64))
+    regions = Regions.whole(problem)
+    gain_per_cost = torch.tensor([[0.5 / 0.1, 1.2 / 1.0, 1.1 / 1.04]], dtype=torch.float64)
+    none, need = x[:, :0], torch.ones(1, dtype=torch.float64)
+    dual = Dual(problem, regions, gain_per_cost, none, need, square=False)
+    bound, price, bargain, _ = dual.solve()
+    assert bound.item() <= 1.0
+    dual.tighten(price, bargain, torch.full((1,), 1.05, dtype=torch.float64))
+    assert (regions.low <= 0).all(), "b may stay as it is"
+    assert regions.high[0, 2] >= 1.04
 
 
 def test_bounds_are_exact_at_a_point():

@@ -1,0 +1,65 @@
+"""Trades between changes: never dearer, always valid, the same for everybody alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from skcfq.recourse import Problem
+from skcfq.recourse._barter import barter
+from skcfq.recourse._base import MARGIN, Margin
+from skcfq.recourse._scatter import scatter
+from tests.recourse.brute import ACTION_SETS, cheapest, world
+
+
+def valid_states(kind, seed):
+    """People of a world with rounded activations, and a random valid action of each."""
+    w = world(seed, ACTION_SETS[kind], quantized=True)
+    x = torch.from_numpy(w.space.encoding.encode(w.train).astype(np.float32))
+    target = torch.ones(len(x), dtype=torch.int64)
+    problem = Problem(w.space, w.space.rows(w.train), x, target)
+    margin = Margin(w.logits)
+    u, choice, cost = scatter(margin, problem, 64, torch.Generator().manual_seed(0))
+    needy = (margin(x, target) < MARGIN) & torch.isfinite(cost)
+    rows = needy.nonzero().squeeze(1)
+    return w, margin, problem.select(rows), u[rows], choice[rows], rows
+
+
+def trade(margin, problem, u, choice, n=200):
+    return barter(margin, problem, u, choice, n, torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("kind", ACTION_SETS)
+def test_trades_lower_the_cost_of_valid_actions_towards_the_optimum(kind):
+    before, after, optimum = [], [], []
+    for seed in range(3):
+        w, margin, problem, u, choice, rows = valid_states(kind, seed)
+        new_u, new_choice = trade(margin, problem, u, choice)
+        assert (margin(problem.encode(new_u, new_choice), problem.target) >= MARGIN).all()
+        projected = problem.project(new_u, new_choice)
+        torch.testing.assert_close(projected[0], new_u)
+        torch.testing.assert_close(projected[1], new_choice)
+        before.append(problem.cost(u, choice))
+        after.append(problem.cost(new_u, new_choice))
+        assert (after[-1] <= before[-1]).all()
+        optimum += [cheapest(w, w.train.iloc[i], 1) for i in rows.tolist()]
+    before, after = torch.cat(before), torch.cat(after)
+    assert (after >= torch.tensor(optimum) * (1 - 1e-5)).all()
+    assert after.sum() < before.sum()
+
+
+def test_nobody_depends_on_who_else_is_there():
+    _, margin, problem, u, choice, _ = valid_states("free", 0)
+    together = trade(margin, problem, u, choice)
+    for i in range(0, len(u), 3):
+        one = torch.tensor([i])
+        alone = trade(margin, problem.select(one), u[one], choice[one])
+        torch.testing.assert_close(alone[0], together[0][one])
+        torch.testing.assert_close(alone[1], together[1][one])
+
+
+def test_who_is_refused_and_who_did_not_move_are_left_alone():
+    _, margin, problem, *_ = valid_states("free", 0)
+    u, choice = problem.start()
+    same_u, same_choice = trade(margin, problem, u, choice, n=20)
+    assert (same_u == 0).all()
+    assert (same_choice == -1).all()
