@@ -45,17 +45,20 @@ class InstanceWith(HasMethods):
 
 
 class ClassifierOrScores(InstanceWith):
-    """A constraint: an object with ``predict``, or a function."""
+    """A constraint: an object with ``predict``, a function, or a session of ONNX Runtime."""
 
     def __init__(self):
         super().__init__(["predict"])
 
     def is_satisfied_by(self, val):
         """Whether `val` is one."""
-        return super().is_satisfied_by(val) or (callable(val) and not isinstance(val, type))
+        runs = hasattr(val, "run") and hasattr(val, "get_inputs")
+        return super().is_satisfied_by(val) or (
+            (callable(val) or runs) and not isinstance(val, type)
+        )
 
     def __str__(self):
-        return f"{super().__str__()} or a function of frames"
+        return f"{super().__str__()}, a function of frames or a session of ONNX Runtime"
 
 
 def check_parameters(estimator):

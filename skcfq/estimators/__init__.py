@@ -9,6 +9,7 @@ from ._paper import paper_methods
 from ._ptq import PTQClassifier
 from ._qat import QATClassifier
 from ._scores import ScoreView, classifier_view
+from ._sessions import OnnxModel
 from ._table import check_table, encode_rows, read_labels
 from ._validity import ValidityCalibrator
 from ._views import ClassifierView, NetworkView, is_fitted, network_view, unwrap
@@ -20,6 +21,7 @@ __all__ = [
     "FullPrecisionClassifier",
     "JointView",
     "NetworkView",
+    "OnnxModel",
     "PTQClassifier",
     "QATClassifier",
     "ScoreView",

@@ -8,6 +8,7 @@ from sklearn.base import is_classifier
 
 from ..actions import CausalActionSet
 from ..quantization import TERNARY_BITS, canonical_bits
+from ._sessions import OnnxModel, is_session
 from ._views import is_fitted, missing_network, unwrap
 
 
@@ -148,7 +149,7 @@ def model_problems(role, model, columns, named):
     ----------
     role : str
         What the model is, for the sentences.
-    model : classifier or callable
+    model : classifier, callable or onnxruntime.InferenceSession
         Fitted or not.
     columns : sequence of str
         Of the rows.
@@ -159,6 +160,9 @@ def model_problems(role, model, columns, named):
     -------
     list of str
     """
+    if is_session(model) or isinstance(model, OnnxModel):
+        graph = OnnxModel(model) if is_session(model) else model
+        return [f"the {role}: {problem}" for problem in graph.problems(columns)]
     if not hasattr(model, "predict"):
         return []
     if missing_network(role, model) and not is_classifier(model):

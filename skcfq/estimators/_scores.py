@@ -9,6 +9,7 @@ from sklearn.pipeline import Pipeline
 from .._utils._errors import raise_problems
 from ..actions import Encoding, raw_preprocessor
 from ..recourse import CoordinateSolver, one_thread
+from ._sessions import OnnxModel, is_session
 from ._views import ClassifierView, as_fitted, missing_network, network_view, unwrap
 
 #: Deciding classifiers whose ``predict`` is not the largest of their scores.
@@ -41,19 +42,19 @@ def classifier_view(model, frame, *, encoding=None, classes=None):
 
     Parameters
     ----------
-    model : fitted classifier or callable
+    model : fitted classifier, callable or onnxruntime.InferenceSession
         A classifier that is backed by a network (see :func:`network_view`) is seen as one.
         Of all others the scores are asked for: ``decision_function``, else ``predict_proba``, else
         ``predict`` alone. Of a Pipeline whose transformers can be read, the last step is
         asked, on encoded rows; else the whole model, on raw rows. A callable takes a frame of
         raw rows and returns scores: of shape (n,), positive for the second of two classes, or
-        (n, n_classes), the largest of which decides.
+        (n, n_classes), the largest of which decides. Of a session, see :class:`OnnxModel`.
     frame : DataFrame of shape (n_samples, n_raw_features)
         Rows as the model takes them: their dtypes, and, for raw rows, their categories.
     encoding : Encoding, default=None
         That of an earlier view of the same model, whose categories are kept.
     classes : sequence of label, default=None
-        Labels of a callable's classes; ``None``: 0, 1, ...
+        Labels of a callable's or session's classes; ``None``: 0, 1, ...
 
     Returns
     -------
@@ -80,6 +81,12 @@ def classifier_view(model, frame, *, encoding=None, classes=None):
     model = unwrap(model)
     if not missing_network("model", model):
         return network_view(model, frame.columns)
+    if is_session(model):
+        model = OnnxModel(model)
+    if isinstance(model, OnnxModel):
+        model = model.labelled(classes)
+        raise_problems("OnnxModel", model.problems(frame.columns))
+        return _of_function(model, frame, encoding, model.classes)
     if isinstance(model, type) or not hasattr(model, "classes_"):
         return _of_function(model, frame, encoding, classes)
     labels = {label: i for i, label in enumerate(np.asarray(model.classes_).tolist())}
