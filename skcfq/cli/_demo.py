@@ -18,7 +18,6 @@ from ..metrics import accuracy
 from ._people import choose_people, describe_person
 from ._progress import EpochProgress, SilentProgress
 from ._records import DemoResult, ModelRow
-from ._size import packed_bytes
 
 FULL_PRECISION, QAT, CFQ = "full precision", "plain QAT", "CFQ"
 
@@ -192,9 +191,8 @@ def train_models(options, data, X, y, progress):
 
 def _teacher_row(model, X, y):
     n_layers = len(model.hidden_layer_sizes) + 1
-    return ModelRow(
-        FULL_PRECISION, accuracy(y, model.predict(X)), 32.0, (32,) * n_layers, packed_bytes(model)
-    )
+    n_bytes = 4 * sum(parameter.numel() for parameter in model.net_.module_.parameters())
+    return ModelRow(FULL_PRECISION, accuracy(y, model.predict(X)), 32.0, (32,) * n_layers, n_bytes)
 
 
 def _quantized_row(name, model, comparison, X, y):
@@ -204,7 +202,7 @@ def _quantized_row(name, model, comparison, X, y):
         accuracy=score.accuracy,
         average_bits=model.average_bits_,
         bits=model.bits_,
-        n_bytes=packed_bytes(model),
+        n_bytes=model.packed_bytes_,
         validity_drop=score.validity_drop,
         recourse_gap=score.recourse_gap,
         abs_recourse_gap=score.abs_recourse_gap,

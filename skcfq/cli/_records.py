@@ -22,7 +22,7 @@ class ModelRow:
     bits : tuple of float
         Of each layer.
     n_bytes : int
-        Of the packed parameters, see `packed_bytes`.
+        Of the packed parameters, see :func:`skcfq.quantization.packed_bytes`.
     validity_drop, recourse_gap, abs_recourse_gap, decision_flips : Estimate or None
         Against the full-precision model, whose own are None.
     """

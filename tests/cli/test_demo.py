@@ -7,14 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skcfq import FullPrecisionClassifier, QATClassifier
 from skcfq.cli._demo import CFQ, FULL_PRECISION, QAT, DemoOptions, load_data, run_demo, split_rows
 from skcfq.cli._people import choose_people, describe_person
 from skcfq.cli._printing import models_table, person_table, print_result
 from skcfq.cli._progress import SilentProgress
 from skcfq.cli._records import DemoResult, ModelRow
-from skcfq.cli._size import packed_bytes
-from skcfq.datasets import make_recourse_classification
 from skcfq.metrics import Estimate
 
 
@@ -75,23 +72,6 @@ def test_published_split_is_taken():
     data = load_data(DemoOptions())
     data.train_index, data.test_index = np.array([0, 1]), np.array([2])
     assert split_rows(data, 0) == (data.train_index, data.test_index)
-
-
-def test_packed_bytes_counts_what_the_help_says():
-    data = make_recourse_classification(200, random_state=0)
-    shared = {"hidden_layer_sizes": (3,), "max_epochs": 1, "random_state": 0}
-    teacher = FullPrecisionClassifier(**shared).fit(data.data, data.target)
-    n_inputs = teacher.net_.module_[0].in_features
-    n_weights, n_biases = 3 * n_inputs + 2 * 3, 3 + 2
-    assert packed_bytes(teacher) == 4 * (n_weights + n_biases)
-    for kwargs, n_floats in (
-        ({"bits": 4}, n_biases + 5),  # a step per output
-        ({"bits": 4, "per_channel": False}, n_biases + 2),
-        ({"bits": 4, "activation_bits": 4}, n_biases + 5 + 1),  # and a clip
-    ):
-        model = QATClassifier(**shared, **kwargs).fit(data.data, data.target)
-        packed = math.ceil(3 * n_inputs * 4 / 8) + math.ceil(2 * 3 * 4 / 8)
-        assert packed_bytes(model) == packed + 4 * n_floats
 
 
 @dataclasses.dataclass

@@ -35,7 +35,7 @@ def test_limits(text, value, fails):
 
 
 def test_all_problems_at_once():
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 (the whole text is compared)
+    with pytest.raises(ValueError) as caught:
         read_limits(["vd", "vd>x", "loss>1", "vd>1e999", "vd>0.1"], NAMES)
     assert str(caught.value) == (
         "--fail-if has 4 problems:\n"
