@@ -38,3 +38,30 @@ def atomic_path(path):
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def writable_problems(path):
+    """What keeps a file from being written, tried before the work whose result it shall hold.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    list of str
+        Empty if it can be written.
+
+    Examples
+    --------
+    >>> writable_problems("no/such/folder/report.html")
+    ['it cannot be written: No such file or directory (no/such/folder).']
+    """
+    path = Path(path)
+    if path.is_dir():
+        return ["it is a folder: name a file, e.g. in it."]
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            return []
+    except OSError as error:
+        return [f"it cannot be written: {error.strerror} ({path.parent})."]

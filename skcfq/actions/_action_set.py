@@ -1,17 +1,13 @@
 """What a person may change, and what it costs: the specification, in raw units."""
 
 import dataclasses
-import json
-import math
 import numbers
 from collections.abc import Hashable, Mapping
 
-import pandas as pd
-
 from .._utils._errors import raise_problems
-
-#: Version of the JSON form written by :meth:`ActionSet.to_json`.
-JSON_VERSION = 1
+from ._action_json import JSON_VERSION, read_fields, write_fields
+from ._contradictions import contradictions
+from ._plain import are_values, category, is_limit, is_number, is_positive, is_sequence, scalar
 
 COSTS = ("l1", "l2", "mixed")
 COST_WEIGHTS = ("std", "mad", "range")
@@ -117,16 +113,16 @@ class ActionSet:
         problems = []
         for name in ("immutable", "increase_only", "decrease_only"):
             value = getattr(self, name)
-            if not _is_sequence(value) or not all(isinstance(v, Hashable) for v in value):
+            if not is_sequence(value) or not all(isinstance(v, Hashable) for v in value):
                 problems.append(f"{name}={value!r}: a sequence of feature names is needed.")
                 value = ()
-            self._set(name, tuple(map(_scalar, value)))
+            self._set(name, tuple(map(scalar, value)))
         for name in ("bounds", "step", "allowed_values", "transitions", "groups"):
             value = getattr(self, name)
             if not isinstance(value, Mapping):
                 problems.append(f"{name}={value!r}: a mapping from feature to value is needed.")
                 value = {}
-            self._set(name, {_scalar(feature): item for feature, item in value.items()})
+            self._set(name, {scalar(feature): item for feature, item in value.items()})
         problems += self._normalise_values()
         problems += self._contradictions()
         raise_problems(type(self).__name__, problems)
@@ -139,59 +135,56 @@ class ActionSet:
         problems = []
         bounds = {}
         for feature, pair in self.bounds.items():
-            if not _is_sequence(pair) or len(pair) != 2 or not all(map(_is_limit, pair)):
+            if not is_sequence(pair) or len(pair) != 2 or not all(map(is_limit, pair)):
                 problems.append(
                     f"bounds[{feature!r}]={pair!r}: (lower, upper) is needed, each a number or None."
                 )
                 continue
-            lower, upper = (None if side is None else _scalar(side) for side in pair)
+            lower, upper = (None if side is None else scalar(side) for side in pair)
             bounds[feature] = (lower, upper)
             if lower is not None and upper is not None and lower > upper:
                 problems.append(
                     f"bounds[{feature!r}]=({lower!r}, {upper!r}): lower is above upper."
                 )
         self._set("bounds", bounds)
-        self._set("step", {feature: _scalar(size) for feature, size in self.step.items()})
+        self._set("step", {feature: scalar(size) for feature, size in self.step.items()})
         problems += [
             f"step[{feature!r}]={size!r}: a finite number > 0 is needed."
             for feature, size in self.step.items()
-            if not _is_positive(size)
+            if not is_positive(size)
         ]
         for name in ("allowed_values", "groups"):
             values = {}
             for feature, items in getattr(self, name).items():
-                if not _is_sequence(items) or len(items) == 0 or not _are_values(items):
+                if not is_sequence(items) or len(items) == 0 or not are_values(items):
                     problems.append(
                         f"{name}[{feature!r}]={items!r}: a sequence with at least one value is needed."
                     )
                     continue
-                values[feature] = tuple(map(_category, items))
+                values[feature] = tuple(map(category, items))
             self._set(name, values)
         transitions = {}
         for feature, table in self.transitions.items():
             if not isinstance(table, Mapping) or not all(
-                _is_sequence(reach) and _are_values(reach) for reach in table.values()
+                is_sequence(reach) and are_values(reach) for reach in table.values()
             ):
                 problems.append(
                     f"transitions[{feature!r}]={table!r}: a mapping from a category to a sequence of categories is needed."
                 )
                 continue
             transitions[feature] = {
-                _category(start): tuple(map(_category, reach)) for start, reach in table.items()
+                category(start): tuple(map(category, reach)) for start, reach in table.items()
             }
         self._set("transitions", transitions)
         if isinstance(self.cost_weights, Mapping):
             self._set(
                 "cost_weights",
-                {
-                    _scalar(feature): _scalar(weight)
-                    for feature, weight in self.cost_weights.items()
-                },
+                {scalar(feature): scalar(weight) for feature, weight in self.cost_weights.items()},
             )
             problems += [
                 f"cost_weights[{feature!r}]={weight!r}: a finite number > 0 is needed."
                 for feature, weight in self.cost_weights.items()
-                if not _is_positive(weight)
+                if not is_positive(weight)
             ]
         elif not isinstance(self.cost_weights, str) or self.cost_weights not in COST_WEIGHTS:
             problems.append(
@@ -199,9 +192,9 @@ class ActionSet:
             )
         if not isinstance(self.cost, str) or self.cost not in COSTS:
             problems.append(f"cost={self.cost!r}: one of {COSTS} is needed.")
-        self._set("mix", _scalar(self.mix))
-        self._set("max_changes", _scalar(self.max_changes))
-        if not (_is_number(self.mix) and 0 <= self.mix <= 1):
+        self._set("mix", scalar(self.mix))
+        self._set("max_changes", scalar(self.max_changes))
+        if not (is_number(self.mix) and 0 <= self.mix <= 1):
             problems.append(f"mix={self.mix!r}: a number in [0, 1] is needed.")
         if self.max_changes is not None and not (
             isinstance(self.max_changes, numbers.Integral)
@@ -212,48 +205,7 @@ class ActionSet:
         return problems
 
     def _contradictions(self):
-        """Problems between fields, in a stable order."""
-        problems = []
-        mentions = {
-            "increase_only": self.increase_only,
-            "decrease_only": self.decrease_only,
-            "bounds": self.bounds,
-            "step": self.step,
-            "allowed_values": self.allowed_values,
-            "transitions": self.transitions,
-        }
-        for feature in self.immutable:
-            places = [name for name, features in mentions.items() if feature in features]
-            if places:
-                problems.append(
-                    f"{feature!r} is immutable and also in {', '.join(places)}: remove one of the two."
-                )
-        for feature in self.increase_only:
-            if feature in self.decrease_only:
-                problems.append(
-                    f"{feature!r} is in increase_only and in decrease_only: make it immutable instead."
-                )
-        for feature in self.transitions:
-            places = [
-                n for n, features in mentions.items() if n != "transitions" and feature in features
-            ]
-            if places:
-                problems.append(
-                    f"{feature!r} has transitions, which are for categories, and is also in "
-                    f"{', '.join(places)}: keep one of the two."
-                )
-        for feature in self.allowed_values:
-            if feature in self.step:
-                problems.append(f"{feature!r} has allowed_values and a step: keep one of the two.")
-        owner = {}
-        for group, columns in self.groups.items():
-            for column in columns:
-                if column in owner:
-                    problems.append(
-                        f"column {column!r} is in the groups {owner[column]!r} and {group!r}."
-                    )
-                owner[column] = group
-        return problems
+        return contradictions(self)
 
     @property
     def mentioned(self):
@@ -295,9 +247,7 @@ class ActionSet:
         -------
         str
         """
-        return json.dumps(
-            {k: _to_pairs(v) for k, v in self.to_dict().items()}, indent=indent, allow_nan=False
-        )
+        return write_fields(self.to_dict(), indent)
 
     @classmethod
     def from_json(cls, text):
@@ -316,37 +266,7 @@ class ActionSet:
         ValueError
             If the text is not JSON, has an unknown field or version, or contradicts itself.
         """
-        try:
-            record = json.loads(text)
-        except ValueError as error:
-            raise ValueError(f"{cls.__name__}: the text is not JSON ({error}).") from error
-        if not isinstance(record, dict):
-            raise ValueError(
-                f"{cls.__name__}: a JSON object is needed, got {type(record).__name__}."
-            )
-        version = record.pop("version", None)
-        names = {field.name for field in dataclasses.fields(cls)}
-        problems = [
-            f"unknown field {name!r}; known fields: {', '.join(sorted(names))}."
-            for name in record
-            if name not in names
-        ]
-        if version != JSON_VERSION:
-            problems.insert(
-                0, f"version {version!r} is not {JSON_VERSION}, the version that this skcfq reads."
-            )
-        raise_problems(cls.__name__, problems)
-        try:
-            fields = {k: _from_pairs(v) if k in cls._MAPPINGS else v for k, v in record.items()}
-            for name in cls._NESTED:
-                if isinstance(fields.get(name), dict):
-                    fields[name] = {key: _from_pairs(value) for key, value in fields[name].items()}
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"{cls.__name__}: a mapping is written as an object, or as a list of [key, value] "
-                f"pairs ({error})."
-            ) from error
-        return cls(**fields)
+        return cls(**read_fields(cls, text))
 
 
 def rising_transitions(ordered):
@@ -369,54 +289,3 @@ def rising_transitions(ordered):
     """
     ordered = tuple(ordered)
     return {start: ordered[i + 1 :] for i, start in enumerate(ordered)}
-
-
-def _is_sequence(value):
-    return (
-        hasattr(value, "__len__")
-        and hasattr(value, "__iter__")
-        and not isinstance(value, (str, bytes, Mapping))
-    )
-
-
-def _is_number(value):
-    try:
-        return (
-            isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
-        )
-    except OverflowError:  # an integer that no float can hold
-        return False
-
-
-def _is_limit(value):
-    return value is None or _is_number(value)
-
-
-def _is_positive(value):
-    return _is_number(value) and value > 0
-
-
-def _are_values(items):
-    """Numbers, categories or None: nothing that has parts."""
-    return all(pd.api.types.is_scalar(item) for item in items)
-
-
-def _scalar(value):
-    """NumPy scalars as Python values."""
-    return value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
-
-
-def _category(value):
-    """A listed value; every kind of missing value is None."""
-    return None if pd.isna(value) else _scalar(value)
-
-
-def _to_pairs(value):
-    if isinstance(value, Mapping):
-        return [[key, _to_pairs(item)] for key, item in value.items()]
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _from_pairs(value):
-    """Undo `_to_pairs`; objects, as one writes by hand, and strings stay as they are."""
-    return value if isinstance(value, (str, dict)) else dict(value)

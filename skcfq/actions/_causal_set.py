@@ -5,7 +5,8 @@ import graphlib
 from collections.abc import Hashable, Mapping
 
 from .._utils._errors import raise_problems
-from ._action_set import ActionSet, _is_number, _is_sequence, _scalar
+from ._action_set import ActionSet
+from ._plain import is_number, is_sequence, scalar
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,21 +84,21 @@ class CausalActionSet(ActionSet):
                 )
                 self._set(name, {})
         for feature, parents in self.graph.items():
-            if not _is_sequence(parents) or not all(isinstance(p, Hashable) for p in parents):
+            if not is_sequence(parents) or not all(isinstance(p, Hashable) for p in parents):
                 problems.append(
                     f"graph[{feature!r}]={parents!r}: a sequence of feature names is needed."
                 )
             elif len(set(parents)) < len(parents):
                 problems.append(f"graph[{feature!r}]={parents!r}: a cause is named twice.")
             elif len(parents):
-                graph[_scalar(feature)] = tuple(map(_scalar, parents))
+                graph[scalar(feature)] = tuple(map(scalar, parents))
         for feature, equation in self.equations.items():
             if isinstance(equation, Mapping):
-                equation = {_scalar(cause): _scalar(each) for cause, each in equation.items()}
+                equation = {scalar(cause): scalar(each) for cause, each in equation.items()}
                 problems += [
                     f"equations[{feature!r}][{cause!r}]={each!r}: a finite number is needed."
                     for cause, each in equation.items()
-                    if not _is_number(each)
+                    if not is_number(each)
                 ]
             elif not callable(equation):
                 problems.append(
@@ -105,7 +106,7 @@ class CausalActionSet(ActionSet):
                     "function of the causes' values, is needed."
                 )
                 continue
-            equations[_scalar(feature)] = equation
+            equations[scalar(feature)] = equation
         self._set("graph", graph)
         self._set("equations", equations)
         return problems

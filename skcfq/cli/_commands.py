@@ -117,3 +117,96 @@ def demo(
         typer.echo(result.to_json())
     else:
         print_result(result)
+
+
+@cli.command()
+def audit(
+    reference: Annotated[
+        Path, typer.Option(help="The model that gave the advice: .skops, .onnx, or of skcfq.save.")
+    ],
+    deployed: Annotated[Path, typer.Option(help="The model that decides now; any of these forms.")],
+    data: Annotated[
+        Path, typer.Option(help="People: Parquet (a file or a folder, of any size) or CSV.")
+    ],
+    actions: Annotated[
+        Path | None,
+        typer.Option(
+            help="What a person may change: JSON of ActionSet.to_json.",
+            show_default="everything, within the range of the rows",
+        ),
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(help="Column of true labels.", show_default="none: no accuracy"),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="The favourable class.", show_default="the last one"),
+    ] = None,
+    groups: Annotated[
+        list[str] | None,
+        typer.Option(help="A column that tells groups apart; may be given several times."),
+    ] = None,
+    fit_data: Annotated[
+        Path | None,
+        typer.Option(
+            help="People whom ranges and cost scales are learned from, e.g. the training rows.",
+            show_default="the first 100,000 of the data",
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Where to write an HTML report, one file.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Title of the report.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option(help="Where to write the record, AuditResult.from_json reads it.")
+    ] = None,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='Exit with 1 if this holds, e.g. "vd>0.02", "vd.high>3%", "abs_crg>0.1", "flips>1%", '
+            '"accuracy<0.85"; may be given several times. What is undefined, fails.'
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Folder of finished parts: an audit of Parquet that broke off goes on."),
+    ] = None,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(help="A type that a .skops file may hold beside ours and scikit-learn's."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the record, without people, instead of tables.")
+    ] = False,
+):
+    """Ask what became of the advice that one model gave, now that another one decides.
+
+    Each person whom the reference refuses gets its cheapest action to the target. The audit tells
+    whom the deployed model refuses after it, what its own advice costs, and for which groups it broke.
+
+    Exits with 0, with 1 if a limit of --fail-if is exceeded, and with 2 if files or options are wrong.
+    Model files are read without running anything in them, so pickles are refused.
+    """
+    from ._audit import AuditOptions, run_audit
+    from ._audit_printing import print_audit
+    from ._printing import RichProgress
+
+    options = AuditOptions(
+        reference=reference, deployed=deployed, data=data, actions=actions, label=label,
+        target=target, groups=tuple(groups or ()), fit_data=fit_data, trusted=tuple(trust or ()),
+        report=report, json=json_file, checkpoint=checkpoint, fail_if=tuple(fail_if or ()),
+        title=title,
+    )  # fmt: skip
+    try:
+        with RichProgress() as progress:
+            outcome = run_audit(options, progress)
+    except (OSError, ValueError, TypeError, ImportError) as error:
+        typer.echo(f"skcfq audit: {error}", err=True)
+        raise typer.Exit(2) from error
+    if as_json:
+        typer.echo(outcome.result.to_json(people=False))
+    else:
+        print_audit(outcome, options)
+    if outcome.failed:
+        raise typer.Exit(1)

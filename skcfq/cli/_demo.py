@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import tempfile
 import time
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from sklearn.model_selection import train_test_split
 
 from .. import datasets
 from .._utils._errors import raise_problems
-from .._utils._files import atomic_path
+from .._utils._files import atomic_path, writable_problems
 from ..estimators import CFQClassifier, FullPrecisionClassifier, QATClassifier
 from ..metrics import accuracy
 from ._people import choose_people, describe_person
@@ -89,7 +88,11 @@ def run_demo(options, progress=None):
     progress = SilentProgress() if progress is None else progress
     output = Path(options.output)
     _check_budget(options)
-    _check_writable(output)
+    raise_problems(
+        "nothing was trained",
+        [f"--output {output}: {problem}" for problem in writable_problems(output)],
+        OSError,
+    )
 
     progress.begin(f"{options.dataset} data")
     data = load_data(options)
@@ -220,17 +223,3 @@ def _check_budget(options):
             f"{narrowest}, the narrowest width, is needed."
         )
     raise_problems("options", problems)
-
-
-def _check_writable(output):
-    """Try, before training, whether a file can be put there."""
-    if output.is_dir():
-        raise IsADirectoryError(f"the output {output} is a folder: name a file, e.g. in it.")
-    try:
-        with tempfile.TemporaryFile(dir=output.parent):
-            pass
-    except OSError as error:
-        raise OSError(
-            f"the output {output} cannot be written, nothing was trained: {error.strerror} "
-            f"({output.parent}). Make the folder, or name another with --output."
-        ) from error

@@ -115,7 +115,7 @@ def models_table(result):
     -------
     rich.table.Table
     """
-    table = _table()
+    table = plain_table()
     table.add_column("model", style="bold", no_wrap=True)
     for heading in (
         "accuracy", "average\nbits", "VD", "CRG\nmean", "|CRG|\nmean", "changed\ndecisions", "bytes",
@@ -124,12 +124,12 @@ def models_table(result):
     for row in result.models:
         table.add_row(
             row.name,
-            _percent(row.accuracy),
+            share(row.accuracy),
             f"{row.average_bits:.2f}".rstrip("0").rstrip("."),
-            _percent(row.validity_drop),
-            _percent(row.recourse_gap, sign="+"),
-            _percent(row.abs_recourse_gap),
-            _percent(row.decision_flips),
+            share(row.validity_drop),
+            share(row.recourse_gap, sign="+"),
+            share(row.abs_recourse_gap),
+            share(row.decision_flips),
             f"{row.n_bytes:,}",
         )
     return table
@@ -172,7 +172,7 @@ def person_table(person):
     -------
     rich.table.Table
     """
-    table = _table()
+    table = plain_table()
     table.add_column("change", min_width=15)
     table.add_column("now", justify="right", min_width=8)
     for name in person.advice:
@@ -190,7 +190,8 @@ def person_table(person):
     return table
 
 
-def _table():
+def plain_table():
+    """A table without frame."""
     return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
 
 
@@ -230,7 +231,20 @@ def show(value, since=None):
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _percent(share, sign=""):
-    if share is None:
+def share(value, sign=""):
+    """A share for people, in percent.
+
+    Parameters
+    ----------
+    value : float or None
+        NaN is undefined, None is nothing to tell.
+    sign : str, default=""
+        "+" shows the sign of what is positive, too.
+
+    Returns
+    -------
+    str
+    """
+    if value is None:
         return "–"
-    return "undefined" if math.isnan(share) else f"{100 * share:{sign}.1f}%"
+    return "undefined" if math.isnan(value) else f"{100 * value:{sign}.1f}%"

@@ -132,6 +132,12 @@ class OnnxModel:
         vars(known).update(vars(self) | {"classes": np.asarray(classes)})
         return known
 
+    @property
+    def columns(self):
+        """Names of the columns that it takes; None if they have none."""
+        named = all(each.shape[1:] in ([], [1]) for each in self._inputs.values())
+        return list(self._inputs) if named else None
+
     def problems(self, columns):
         """What keeps the graph from taking rows with these columns.
 
