@@ -10,7 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from .._utils._errors import raise_problems
-from .._utils._sklearn import ClassifierOrScores, check_parameters
+from .._utils._sklearn import ClassifierOrScores, StrOptions, check_parameters
 from ..actions import ActionSet, bind_actions
 from ..estimators import (
     ScoreView,
@@ -51,8 +51,8 @@ class RecourseAuditor(BaseEstimator):
     actions : ActionSet, default=None
         What a person may change, in the units of `X`; ``None``: everything, within the range of
         the rows given to ``fit``.
-    solver : BaseSolver, default=None
-        Recourse search for both models; ``None`` is :class:`~skcfq.GreedySolver` on a network and
+    solver : BaseSolver or "auto", default="auto"
+        Recourse search for both models; ``"auto"`` is :class:`~skcfq.GreedySolver` on a network and
         :class:`~skcfq.CoordinateSolver` on any other model.
     target : label, default=None
         The favourable class; ``None`` takes the last class of the reference.
@@ -102,12 +102,12 @@ class RecourseAuditor(BaseEstimator):
         "reference": [ClassifierOrScores()],
         "deployed": [ClassifierOrScores()],
         "actions": [ActionSet, None],
-        "solver": [BaseSolver, None],
+        "solver": [BaseSolver, StrOptions({"auto"})],
         "target": [str, numbers.Real, "boolean", None],
     }
     _doc_link_module = "skcfq"
 
-    def __init__(self, reference, deployed, *, actions=None, solver=None, target=None):
+    def __init__(self, reference, deployed, *, actions=None, solver="auto", target=None):
         self.reference = reference
         self.deployed = deployed
         self.actions = actions
@@ -193,7 +193,7 @@ class RecourseAuditor(BaseEstimator):
         return views
 
     def _solver(self):
-        return None if self.solver is None else clone(self.solver)
+        return None if self.solver == "auto" else clone(self.solver)
 
     def _comparison(self, X):
         check_is_fitted(self, "actions_")
