@@ -20,6 +20,9 @@ from ._progress import SilentProgress
 #: People of the data that bounds and cost scales are learned from, unless a file is given.
 FIT_ROWS = 100_000
 
+#: People of a CSV file that are audited at once.
+PART_ROWS = 20_000
+
 #: Measures that an audit has; the first only with labels.
 MEASURES = (
     "accuracy", "validity_drop", "recourse_gap", "abs_recourse_gap", "median_recourse_gap",
@@ -58,6 +61,8 @@ class AuditOptions:
         Conditions, see :func:`read_limits`.
     title : str or None
         Of the report.
+    max_people : int
+        Lines of the table of people, the worst ones.
     """
 
     reference: Path
@@ -74,6 +79,7 @@ class AuditOptions:
     checkpoint: Path | None = None
     fail_if: tuple = ()
     title: str | None = None
+    max_people: int = 200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,12 +139,11 @@ def run_audit(options, progress=None):
         reference, deployed, actions=actions, target=_target(options.target, labels)
     )
     auditor.fit(rows[features], labels)
-    people = options.data if is_parquet(options.data) else read_table(options.data)
-    progress.begin("audit")
+    progress.close()  # the audit shows a bar of its own
     result = auditor.audit(
-        people, options.label, groups=list(options.groups) or None, checkpoint=options.checkpoint
-    )
-    progress.end()
+        people_in_parts(options.data), options.label, groups=list(options.groups) or None,
+        checkpoint=options.checkpoint, max_people=options.max_people, verbose=progress.shown,
+    )  # fmt: skip
     outcome = AuditOutcome(
         result,
         tuple(limits),
@@ -160,14 +165,28 @@ def is_parquet(path):
     return path.is_dir() or path.suffix.lower() in (".parquet", ".pq")
 
 
-def read_table(path, n_rows=None):
-    """Rows of a table, the first ones if that many are given.
+def people_in_parts(path):
+    """What :meth:`RecourseAuditor.audit` takes of a table of any size.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    path-like or iterator of DataFrame
+    """
+    return path if is_parquet(path) else pd.read_csv(path, chunksize=PART_ROWS)
+
+
+def read_table(path, n_rows):
+    """The first rows of a table.
 
     Parameters
     ----------
     path : path-like
         Parquet (a file or a folder) or CSV.
-    n_rows : int, default=None
+    n_rows : int
 
     Returns
     -------
@@ -178,8 +197,7 @@ def read_table(path, n_rows=None):
     require("a Parquet file", "parquet", "pyarrow")
     import pyarrow.dataset
 
-    table = pyarrow.dataset.dataset(path)
-    return (table.to_table() if n_rows is None else table.head(n_rows)).to_pandas()
+    return pyarrow.dataset.dataset(path).head(n_rows).to_pandas()
 
 
 def read_actions(path):

@@ -28,6 +28,8 @@ FREE = (
 class RichProgress(SilentProgress):
     """Stages as bars on the error stream, so that what is printed can be piped on."""
 
+    shown = True
+
     def __init__(self):
         self._bars = Progress(
             SpinnerColumn(finished_text="[green]✓"),
@@ -46,6 +48,11 @@ class RichProgress(SilentProgress):
         return self
 
     def __exit__(self, *exception):
+        self._bars.stop()
+
+    def close(self):
+        """Fill the present bar, and stop."""
+        self.end()
         self._bars.stop()
 
     def begin(self, name, total=None):

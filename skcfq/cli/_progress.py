@@ -4,7 +4,15 @@ from skorch.callbacks import Callback
 
 
 class SilentProgress:
-    """Stages that nobody watches, and the interface of those that somebody does."""
+    """Stages that nobody watches, and the interface of those that somebody does.
+
+    Attributes
+    ----------
+    shown : bool
+        Whether somebody does.
+    """
+
+    shown = False
 
     def begin(self, name, total=None):
         """End the stage before, and begin one.
@@ -22,6 +30,9 @@ class SilentProgress:
 
     def end(self):
         """End the last stage."""
+
+    def close(self):
+        """End the last stage, and leave the screen to somebody else."""
 
 
 class EpochProgress(Callback):
