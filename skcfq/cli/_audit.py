@@ -139,9 +139,10 @@ def run_audit(options, progress=None):
         reference, deployed, actions=actions, target=_target(options.target, labels)
     )
     auditor.fit(rows[features], labels)
+    columns = list(dict.fromkeys([*features, *options.groups, *filter(None, [options.label])]))
     progress.close()  # the audit shows a bar of its own
     result = auditor.audit(
-        people_in_parts(options.data), options.label, groups=list(options.groups) or None,
+        people_in_parts(options.data, columns), options.label, groups=list(options.groups) or None,
         checkpoint=options.checkpoint, max_people=options.max_people, verbose=progress.shown,
     )  # fmt: skip
     outcome = AuditOutcome(
@@ -165,18 +166,26 @@ def is_parquet(path):
     return path.is_dir() or path.suffix.lower() in (".parquet", ".pq")
 
 
-def people_in_parts(path):
+def people_in_parts(path, columns):
     """What :meth:`RecourseAuditor.audit` takes of a table of any size.
 
     Parameters
     ----------
     path : path-like
+    columns : sequence of str
+        Those that the audit needs.
 
     Returns
     -------
     path-like or iterator of DataFrame
     """
-    return path if is_parquet(path) else pd.read_csv(path, chunksize=PART_ROWS)
+    return path if is_parquet(path) else _csv_parts(path, columns)
+
+
+def _csv_parts(path, columns):
+    with pd.read_csv(path, chunksize=PART_ROWS) as parts:
+        for part in parts:
+            yield part[columns]
 
 
 def read_table(path, n_rows):

@@ -8,6 +8,9 @@ from .._utils._extras import require
 #: Files whose loading runs what they say.
 PICKLES = (".joblib", ".pkl", ".pickle", ".pt", ".pth", ".bin")
 
+#: Types that skops does not know and that hold nothing but names and patterns.
+HARMLESS = ("sklearn.compose._column_transformer.make_column_selector",)
+
 
 def load_model(path, trusted=()):
     """Load a fitted model from a file of skops, ONNX, or :func:`skcfq.save`.
@@ -56,7 +59,7 @@ def _from_skops(path, trusted):
 
     try:
         unknown = skops.io.get_untrusted_types(file=path)
-        ours = [name for name in unknown if _is_our_class(name)]
+        ours = [name for name in unknown if name in HARMLESS or _is_our_class(name)]
         strange = sorted(set(unknown) - set(ours) - set(trusted))
         if not strange:
             return skops.io.load(path, trusted=sorted(set(unknown)))

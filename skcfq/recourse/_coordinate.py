@@ -66,7 +66,7 @@ class CoordinateSolver(BaseSolver):
     def _search(self, margin, problem):
         u, choice = problem.start()
         candidates = Candidates(problem, self.n_values)
-        pool = _neighbours(margin, problem, candidates, u, choice)
+        pool = _neighbours(margin, problem, candidates, u, choice, edges=True)
         who, part_u, part_choice, value = self._improve(margin, problem, candidates, pool)
         u[who], choice[who] = part_u, part_choice
         lost = torch.ones(len(u), dtype=torch.bool)
@@ -169,8 +169,11 @@ def _random_pool(margin, problem, n_states):
     return people.repeat(len(states)), u, choice, torch.cat(value)
 
 
-def _neighbours(margin, problem, candidates, u, choice, n_prices=12):
+def _neighbours(margin, problem, candidates, u, choice, n_prices=12, *, edges=False):
     """States one or several moves away that may be better, and their margins.
+
+    With `edges` also, for every continuous feature, the shortest single change that is valid: values
+    of training rows may lie far apart where a person may take any.
 
     Returns
     -------
@@ -195,6 +198,13 @@ def _neighbours(margin, problem, candidates, u, choice, n_prices=12):
     column = torch.where(fits, rank, torch.inf).argmin(dim=1)
     who, states = [everybody], [candidates.moved(u, choice, everybody, column)]
     found = [torch.where(open_ & fits, after, -torch.inf)[everybody, column]]
+    if edges:
+        rows, state = _edges(margin, problem, candidates, u, choice, after)
+        if len(rows):
+            who.append(rows)
+            states.append(state)
+            part = problem.select(rows)
+            found.append(margin(part.encode(*state), part.target))
     gain = after - value[:, None]
     prices = _prices(candidates.extra(problem, change), gain, value, n_prices)
     for state in at_prices(problem, candidates, u, choice, gain, prices):
@@ -206,11 +216,31 @@ def _neighbours(margin, problem, candidates, u, choice, n_prices=12):
     who.append(rows)
     states.append(candidates.select(rows).moved(*once, torch.arange(len(rows)), second))
     who, tried = torch.cat(who), [torch.cat(parts) for parts in zip(*states, strict=True)]
-    more = torch.arange(len(u), len(who))
+    more = torch.arange(sum(map(len, found)), len(who))
     for rows in more.split(N_ROWS) if len(more) else ():
         part = problem.select(who[rows])
         found.append(margin(part.encode(*(t[rows] for t in tried)), part.target))
     return who, *tried, torch.cat(found)
+
+
+def _edges(margin, problem, candidates, u, choice, after):
+    """States one continuous change away, each shortened to the edge of what is valid."""
+    rows, columns = [], []
+    for j in (problem.unit == 0).nonzero().squeeze(1).tolist():
+        own = (candidates.feature[: candidates.n_numeric] == j).nonzero().squeeze(1)
+        if not len(own):
+            continue
+        price = torch.where(after[:, own] >= MARGIN, candidates.price[:, own], torch.inf)
+        least, at = price.min(dim=1)
+        valid = torch.isfinite(least).nonzero().squeeze(1)
+        rows.append(valid)
+        columns.append(own[at[valid]])
+    rows = torch.cat(rows) if rows else torch.arange(0)
+    columns = torch.cat(columns) if columns else rows
+    state = candidates.moved(u, choice, rows, columns)
+    if not len(rows):
+        return rows, state
+    return rows, tighten(margin, problem.select(rows), *state)
 
 
 def _prices(extra, gain, value, n_prices):

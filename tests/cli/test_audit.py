@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from skcfq import QATClassifier, RecourseAuditor
 from skcfq.audit import AuditResult
 from skcfq.cli._commands import cli
+from skcfq.estimators import OnnxModel
 from skcfq.export import export_onnx
 
 
@@ -37,7 +38,8 @@ def files(tmp_path_factory, credit):
     people.to_csv(folder / "people.csv", index=False)
     people.to_parquet(folder / "people.parquet")
     (folder / "actions.json").write_text(credit.actions.to_json())
-    auditor = RecourseAuditor(reference, deployed, actions=credit.actions, target="granted")
+    graph = OnnxModel(folder / "b.onnx")
+    auditor = RecourseAuditor(reference, graph, actions=credit.actions, target="granted")
     expected = auditor.fit(X, y).audit(X, y, groups=branch)
     return folder, expected
 

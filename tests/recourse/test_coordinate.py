@@ -86,6 +86,20 @@ def test_the_cheaper_of_two_ways_is_taken(plane):
     assert (lower_c < raise_a).any()
 
 
+def test_a_number_may_take_a_value_between_those_of_training_rows(plane):
+    """Training rows have whole `a` only; people may take any."""
+    frame, _ = plane
+    frame = frame.assign(a=frame["a"].round())
+    weights = {"a": 1.0, "b": 0.5, "c": 1.0}
+    result = solved(
+        frame, lambda x: x[0] + 0.4 * x[1] >= 7.5, cost_weights=weights,
+        bounds={"a": (0, 20), "b": (0, 20)}, immutable=["c"],
+    )  # fmt: skip
+    short = np.maximum(7.5 - frame["a"] - 0.4 * frame["b"], 0)  # `a` is the better bargain
+    assert (short % 1 > 0.1).sum() > 10
+    np.testing.assert_allclose(result.cost, np.where(result.needed, short, 0), rtol=2e-3, atol=1e-4)
+
+
 def test_two_features_at_once_on_a_rule_that_neither_helps_alone(plane):
     frame, weights = plane
     result = solved(frame, lambda x: (x[0] >= 6.0) & (x[1] >= 4.0), cost_weights=weights)
