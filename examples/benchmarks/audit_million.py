@@ -1,0 +1,145 @@
+"""An audit of a million rows from Parquet: rows per second and memory, here and on two workers.
+
+Writes synthetic applicants to a Parquet file, part by part, then audits a four-bit network against
+its teacher by sex: in one process, and on two processes of a Dask cluster. Prints rows per second
+and the largest memory of all processes together. Both audits must give the same figures.
+
+    python examples/benchmarks/audit_million.py
+
+Times on shared machines vary: compare within one run, quote ratios.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+PART = 50_000
+
+
+def write(path, n_people):
+    """Write applicants, in row groups of `PART`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from skcfq.datasets import make_recourse_classification
+
+    writer = None
+    for part in range(-(-n_people // PART)):
+        n = min(PART, n_people - part * PART)
+        data = make_recourse_classification(n_samples=n, random_state=part + 1)
+        table = pa.Table.from_pandas(data.frame, preserve_index=False)
+        writer = writer or pq.ParquetWriter(path, table.schema)
+        writer.write_table(table)
+    writer.close()
+
+
+class PeakMemory(threading.Thread):
+    """The largest memory of this process and all that it started, in MB, seen every 0.2 s."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.peak, self.done = 0.0, threading.Event()
+
+    def run(self):
+        import psutil
+
+        this = psutil.Process()
+        while not self.done.wait(0.2):
+            total = 0
+            for process in [this, *this.children(recursive=True)]:
+                try:
+                    total += process.memory_info().rss
+                except psutil.Error:  # it ended
+                    continue
+            self.peak = max(self.peak, total / 2**20)
+
+
+def measure(path, on_cluster):
+    """Figures of one audit, in this process or on two workers."""
+    import joblib
+
+    from skcfq import FullPrecisionClassifier, QATClassifier, RecourseAuditor
+    from skcfq.datasets import make_recourse_classification
+
+    data = make_recourse_classification(n_samples=4000, random_state=0)
+    settings = {"actions": data.actions, "target": data.favourable, "random_state": 0}
+    teacher = FullPrecisionClassifier(**settings).fit(data.data, data.target)
+    deployed = QATClassifier(bits=4, bit_budget=4, teacher=teacher, max_epochs=10, **settings)
+    deployed.fit(data.data, data.target)
+    auditor = RecourseAuditor(teacher, deployed, actions=data.actions, target=data.favourable)
+    auditor.fit(data.data, data.target)
+
+    def audit():
+        return auditor.audit(path, y=data.frame.columns[-1], groups="sex", verbose=True)
+
+    memory = PeakMemory()
+    memory.start()
+    if on_cluster:
+        from distributed import Client, LocalCluster
+
+        with (
+            LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+            Client(cluster),
+            joblib.parallel_config(backend="dask"),
+        ):
+            began = time.perf_counter()
+            result = audit()
+            seconds = time.perf_counter() - began
+    else:
+        began = time.perf_counter()
+        result = audit()
+        seconds = time.perf_counter() - began
+    memory.done.set()
+    memory.join()
+    return {
+        "people": result.counts["people"],
+        "need recourse": result.counts["needed"],
+        "broken": result.counts["broken"],
+        "seconds": seconds,
+        "rows/s": result.counts["people"] / seconds,
+        "peak memory, all, MB": memory.peak,
+        "record": result.to_json(people=False),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one is not None:
+        path, where = options.one
+        print(json.dumps(measure(path, where == "cluster")))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "people.parquet"
+        subprocess.run(
+            [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); "
+             f"import audit_million; audit_million.write({str(path)!r}, {options.rows})"],
+            check=True,
+        )  # fmt: skip
+        print(f"{options.rows:,} rows, {path.stat().st_size / 2**20:.0f} MB of Parquet")
+        columns = []
+        for where in ("here", "cluster"):
+            command = [sys.executable, __file__, "--one", str(path), where]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+            columns.append(json.loads(done.stdout.splitlines()[-1]))
+    records = [json.loads(column.pop("record")) for column in columns]
+    for record in records:
+        del record["about"]
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores")
+    print(f"{'':<24}{'one process':>16}{'two workers':>16}")
+    for name in columns[0]:
+        print(f"{name:<24}" + "".join(f"{column[name]:>16,.4g}" for column in columns))
+    print("same figures:", records[0] == records[1])
+
+
+if __name__ == "__main__":
+    main()
