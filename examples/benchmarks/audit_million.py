@@ -23,61 +23,72 @@ from pathlib import Path
 PART = 50_000
 
 
-def write(path, n_people):
-    """Write applicants, in row groups of `PART`."""
+def prepare(folder, n_people):
+    """Write applicants, in row groups of `PART`, and a fitted auditor."""
+    import joblib
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from skcfq import CFQClassifier, FullPrecisionClassifier, RecourseAuditor
     from skcfq.datasets import make_recourse_classification
+
+    data = make_recourse_classification(n_samples=4000, random_state=0)
+    settings = {"actions": data.actions, "target": data.favourable, "random_state": 0}
+    teacher = FullPrecisionClassifier(**settings).fit(data.data, data.target)
+    deployed = CFQClassifier(
+        teacher=teacher, activation_bits=None, validity_level=0.02, **settings
+    ).fit(data.data, data.target)
+    auditor = RecourseAuditor(teacher, deployed, actions=data.actions, target=data.favourable)
+    joblib.dump(auditor.fit(data.data, data.target), folder / "auditor.joblib")
 
     writer = None
     for part in range(-(-n_people // PART)):
         n = min(PART, n_people - part * PART)
         data = make_recourse_classification(n_samples=n, random_state=part + 1)
         table = pa.Table.from_pandas(data.frame, preserve_index=False)
-        writer = writer or pq.ParquetWriter(path, table.schema)
+        writer = writer or pq.ParquetWriter(folder / "people.parquet", table.schema)
         writer.write_table(table)
     writer.close()
 
 
 class PeakMemory(threading.Thread):
-    """The largest memory of this process and all that it started, in MB, seen every 0.2 s."""
+    """The largest memory of this process and all that it started, in MB, seen every 0.5 s.
+
+    Attributes
+    ----------
+    one : float
+        Of any one process: its resident set.
+    all : float
+        Of all together: pages that they share, as of the same libraries, count once.
+    """
 
     def __init__(self):
         super().__init__(daemon=True)
-        self.peak, self.done = 0.0, threading.Event()
+        self.one, self.all, self.done = 0.0, 0.0, threading.Event()
 
     def run(self):
         import psutil
 
         this = psutil.Process()
-        while not self.done.wait(0.2):
-            total = 0
+        while not self.done.wait(0.5):
+            found = []
             for process in [this, *this.children(recursive=True)]:
                 try:
-                    total += process.memory_info().rss
+                    found.append(process.memory_full_info())
                 except psutil.Error:  # it ended
                     continue
-            self.peak = max(self.peak, total / 2**20)
+            self.one = max(self.one, max(f.rss for f in found) / 2**20)
+            self.all = max(self.all, sum(getattr(f, "pss", f.rss) for f in found) / 2**20)
 
 
-def measure(path, on_cluster):
+def measure(folder, on_cluster):
     """Figures of one audit, in this process or on two workers."""
     import joblib
 
-    from skcfq import FullPrecisionClassifier, QATClassifier, RecourseAuditor
-    from skcfq.datasets import make_recourse_classification
-
-    data = make_recourse_classification(n_samples=4000, random_state=0)
-    settings = {"actions": data.actions, "target": data.favourable, "random_state": 0}
-    teacher = FullPrecisionClassifier(**settings).fit(data.data, data.target)
-    deployed = QATClassifier(bits=4, bit_budget=4, teacher=teacher, max_epochs=10, **settings)
-    deployed.fit(data.data, data.target)
-    auditor = RecourseAuditor(teacher, deployed, actions=data.actions, target=data.favourable)
-    auditor.fit(data.data, data.target)
+    auditor = joblib.load(folder / "auditor.joblib")
 
     def audit():
-        return auditor.audit(path, y=data.frame.columns[-1], groups="sex", verbose=True)
+        return auditor.audit(folder / "people.parquet", y="credit", groups="sex", verbose=True)
 
     memory = PeakMemory()
     memory.start()
@@ -104,7 +115,8 @@ def measure(path, on_cluster):
         "broken": result.counts["broken"],
         "seconds": seconds,
         "rows/s": result.counts["people"] / seconds,
-        "peak memory, all, MB": memory.peak,
+        "largest process, MB": memory.one,
+        "all processes, MB": memory.all,
         "record": result.to_json(people=False),
     }
 
@@ -115,21 +127,20 @@ def main():
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one is not None:
-        path, where = options.one
-        print(json.dumps(measure(path, where == "cluster")))
+        folder, task = options.one
+        if task == "prepare":
+            prepare(Path(folder), options.rows)
+        else:
+            print(json.dumps(measure(Path(folder), task == "cluster")))
         return
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "people.parquet"
-        subprocess.run(
-            [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); "
-             f"import audit_million; audit_million.write({str(path)!r}, {options.rows})"],
-            check=True,
-        )  # fmt: skip
-        print(f"{options.rows:,} rows, {path.stat().st_size / 2**20:.0f} MB of Parquet")
+        command = [sys.executable, __file__, "--rows", str(options.rows), "--one", folder]
+        subprocess.run([*command, "prepare"], check=True)
+        size = (Path(folder) / "people.parquet").stat().st_size
+        print(f"{options.rows:,} rows, {size / 2**20:.0f} MB of Parquet", flush=True)
         columns = []
         for where in ("here", "cluster"):
-            command = [sys.executable, __file__, "--one", str(path), where]
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+            done = subprocess.run([*command, where], check=True, stdout=subprocess.PIPE, text=True)
             columns.append(json.loads(done.stdout.splitlines()[-1]))
     records = [json.loads(column.pop("record")) for column in columns]
     for record in records:
