@@ -244,7 +244,7 @@ class RecourseAuditor(BaseEstimator):
         y=None,
         groups=None,
         *,
-        chunk_size=20_000,
+        chunk_size=10_000,
         max_people=None,
         confidence_level=0.95,
         n_jobs=None,
@@ -268,7 +268,7 @@ class RecourseAuditor(BaseEstimator):
         groups : str, sequence of str or array-like of shape (n_samples,), default=None
             A column, several, which are told apart one by one and all together, or labels. Rows
             that come in parts have columns only, which need not be features.
-        chunk_size : int, default=20_000
+        chunk_size : int, default=10_000
             Rows of a part.
         max_people : int, default=None
             Lines of the table of people, the worst ones; ``None`` is everybody, in order, for rows in

@@ -21,7 +21,7 @@ KIND = "skcfq audit checkpoint"
 VERSION = 1
 MANIFEST = "manifest.json"
 #: Rows on which the models' scores are part of what identifies an audit.
-PROBE_ROWS = 1024
+PROBE_ROWS = 64
 
 
 class Checkpoint:

@@ -115,8 +115,7 @@ def audit_part(auditor, part, keep=0):
             names[rows] = joined(cell)
     people = None
     if keep is None or keep > 0:
-        people = people_table(frame, comparison, figures, names)
-        people = people if keep is None else worst_people(people, keep)
+        people = people_table(frame, comparison, figures, names, keep)
     return Found(len(frame), cells, people)
 
 

@@ -1,13 +1,14 @@
 """Interrupted audits go on; what is damaged or of another audit is not used."""
 
 import json
+import pickle
 import re
 import warnings
 
 import pytest
 from sklearn.base import clone
 
-from skcfq import RecourseAuditor
+from skcfq import PGDSolver, RecourseAuditor
 
 SIZE = 100
 
@@ -15,7 +16,8 @@ SIZE = 100
 @pytest.fixture(scope="module")
 def auditor(credit, pipelines):
     """An auditor of the two pipelines. Not to be changed."""
-    auditor = RecourseAuditor(*pipelines, actions=credit.actions, target="granted")
+    solver = PGDSolver(n_steps=10)  # quick
+    auditor = RecourseAuditor(*pipelines, actions=credit.actions, solver=solver, target="granted")
     return auditor.fit(credit.data, credit.target)
 
 
@@ -80,7 +82,7 @@ def test_several_processes_go_on_as_well(auditor, path, interrupted):
 
 
 def test_models_that_were_saved_and_loaded_are_the_same(auditor, credit, path, interrupted):
-    again = clone(auditor).fit(credit.data, credit.target)
+    again = pickle.loads(pickle.dumps(auditor))
     equal(audit(again, path, interrupted), audit(auditor, path, None))
 
 
@@ -114,14 +116,14 @@ def refused(message):
 def test_folders_of_other_audits_are_refused(auditor, credit, pipelines, path, interrupted):
     other = clone(pipelines[1]).set_params(logisticregression__C=0.29)
     other.fit(credit.data, credit.target)
-    swapped = RecourseAuditor(pipelines[0], other, actions=credit.actions, target="granted")
+    swapped = clone(auditor).set_params(reference=pipelines[0], deployed=other)
     swapped.fit(credit.data, credit.target)
     before = {p.name: p.read_bytes() for p in interrupted.iterdir()}
     said = f"the folder {str(interrupted)!r} is of another audit, which differs in "
     for each, options, names in (
         (swapped, {}, "deployed"),
         (auditor, {"groups": None}, "groups"),
-        (auditor, {"chunk_size": 60, "max_people": 5}, "chunk_size, people"),
+        (auditor, {"chunk_size": 90, "max_people": 5}, "chunk_size, people"),
     ):
         with refused(f"{said}{names}: give an empty or a new one."):
             audit(each, path, interrupted, **options)

