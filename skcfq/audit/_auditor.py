@@ -109,15 +109,16 @@ class RecourseAuditor(BaseEstimator):
         self.solver = solver
         self.target = target
 
-    def fit(self, X, y):
+    def fit(self, X, y=None):
         """Learn bounds, cost scales and the reference's recourse.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             Rows that both models take.
-        y : array-like of shape (n_samples,)
-            Labels; models that are not fitted yet are fitted on them.
+        y : array-like of shape (n_samples,), default=None
+            Labels: models that are not fitted yet are fitted on them, and functions and graphs learn
+            from them what their scores are about; without, the classes of these are 0, 1, ...
 
         Returns
         -------
@@ -130,13 +131,14 @@ class RecourseAuditor(BaseEstimator):
             fit the rows; lists all problems.
         """
         check_parameters(self)
-        if y is None:
+        if y is None and not (is_fitted(self.reference) and is_fitted(self.deployed)):
             raise ValueError(
                 "This RecourseAuditor estimator requires y to be passed, but the target y is None."
             )
         frame = check_table(self, X, reset=True, allow_missing=True)
-        y = read_labels(y, frame)
-        check_classification_targets(y)
+        if y is not None:
+            y = read_labels(y, frame)
+            check_classification_targets(y)
         named = hasattr(self, "feature_names_in_")
         raise_problems(
             "RecourseAuditor",
@@ -147,7 +149,7 @@ class RecourseAuditor(BaseEstimator):
         )
         self.reference_ = self._fitted(self.reference, X, y)
         self.deployed_ = self._fitted(self.deployed, X, y)
-        self._labels = np.unique(y)
+        self._labels = None if y is None else np.unique(y)
         self._dtypes = X.dtypes.to_dict() if isinstance(X, pd.DataFrame) and named else {}
         reference, deployed = self._views(frame)
         problems = []

@@ -18,7 +18,7 @@ from ._models import load_model
 from ._progress import SilentProgress
 
 #: People of the data that bounds and cost scales are learned from, unless a file is given.
-FIT_ROWS = 100_000
+FIT_ROWS = 20_000
 
 #: People of a CSV file that are audited at once.
 PART_ROWS = 20_000
@@ -134,11 +134,9 @@ def run_audit(options, progress=None):
     actions = None if options.actions is None else read_actions(options.actions)
     progress.begin("rows to learn bounds and cost scales from")
     rows = read_table(options.fit_data or options.data, FIT_ROWS)
-    features, labels = _columns(options, reference, deployed, rows)
-    auditor = RecourseAuditor(
-        reference, deployed, actions=actions, target=_target(options.target, labels)
-    )
-    auditor.fit(rows[features], labels)
+    features, target = _read_columns(options, reference, deployed, rows)
+    auditor = RecourseAuditor(reference, deployed, actions=actions, target=target)
+    auditor.fit(rows[features], rows[options.label] if options.label else None)
     columns = list(dict.fromkeys([*features, *options.groups, *filter(None, [options.label])]))
     progress.close()  # the audit shows a bar of its own
     result = auditor.audit(
@@ -247,8 +245,8 @@ def _file_problems(options):
     return problems
 
 
-def _columns(options, reference, deployed, rows):
-    """Columns that the models take, and labels for `fit`."""
+def _read_columns(options, reference, deployed, rows):
+    """Columns that the models take, and the favourable class."""
     problems = [
         f"{option} {name!r} is no column of the data, which are {rows.columns.tolist()}."
         for option, names in (
@@ -259,7 +257,7 @@ def _columns(options, reference, deployed, rows):
     ]  # fmt: skip
     models = {"reference": reference, "deployed": deployed}
     known = [_classes(model) for model in models.values()]
-    if options.label is None and None in known:
+    if options.label is None and any(classes is None for classes in known):
         problems.append("an ONNX file does not tell its classes: give --label, the column of them.")
     names = [found for found in map(_features, models.values()) if found is not None]
     features = names[0] if names else [n for n in rows.columns if n != options.label]
@@ -267,8 +265,8 @@ def _columns(options, reference, deployed, rows):
     if missing:
         problems.append(f"the models take the columns {missing}, which the data do not have.")
     raise_problems("skcfq audit", problems)
-    labels = rows[options.label] if options.label else pd.Series(np.resize(known[0], len(rows)))
-    return features, labels
+    classes = np.unique(rows[options.label]) if options.label else known[0]
+    return features, _target(options.target, classes)
 
 
 def _classes(model):
@@ -283,11 +281,11 @@ def _features(model):
     return None if names is None else list(names)
 
 
-def _target(text, labels):
+def _target(text, classes):
     """The class that a text names."""
     if text is None:
         return None
-    classes = np.unique(labels).tolist()
+    classes = classes.tolist()
     found = [label for label in classes if str(label) == text]
     if not found:
         raise ValueError(f"--target {text!r} is none of the classes {classes}.")

@@ -151,7 +151,7 @@ def audit(
         Path | None,
         typer.Option(
             help="People whom ranges and cost scales are learned from, e.g. the training rows.",
-            show_default="the first 100,000 of the data",
+            show_default="the first 20,000 of the data",
         ),
     ] = None,
     report: Annotated[

@@ -395,3 +395,13 @@ def test_the_scorers_take_an_auditor(credit, audited):
     found, score = recourse_scoring()(audited, X, y), audited.score(X, y)
     assert found["accuracy"] == score
     assert found["neg_validity_drop"] == -score.validity_drop
+
+
+def test_fitted_models_need_no_labels(credit, pipelines):
+    X, y = credit.data, credit.target
+    auditor = RecourseAuditor(*pipelines, actions=credit.actions, target="granted")
+    expected = auditor.fit(X, y).audit(X.head(60))
+    found = auditor.fit(X).audit(X.head(60))
+    assert found.measures == expected.measures
+    with pytest.raises(ValueError, match="requires y to be passed, but the target y is None"):
+        RecourseAuditor(pipelines[0], clone(pipelines[1])).fit(X)

@@ -138,7 +138,6 @@ def test_labels_are_not_needed_where_classes_are_known(audit):
         (["--actions", "none.json"], "--actions none.json: there is no such file."),
         (["--actions", "people.csv"], "people.csv holds no action set: ActionSet: the text is not JSON"),
         (["--report", "no/such/folder/r.html"], "--report no/such/folder/r.html: it cannot be written"),
-        (["--fit-data", "b.onnx"], "b.onnx"),
     ],
 )  # fmt: skip
 def test_bad_input_is_told_before_the_audit(audit, monkeypatch, arguments, message):
