@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "estimators",
         "export",
         "metrics",
+        "plots",
         "quantization",
         "recourse",
         "training",
