@@ -2,6 +2,8 @@
 
 from ._auditor import RecourseAuditor
 from ._certificate import margin_certificate
+from ._differences import GroupTest
 from ._result import AuditResult
+from ._sketch import GapSketch
 
-__all__ = ["AuditResult", "RecourseAuditor", "margin_certificate"]
+__all__ = ["AuditResult", "GapSketch", "GroupTest", "RecourseAuditor", "margin_certificate"]

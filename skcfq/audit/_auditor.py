@@ -1,7 +1,7 @@
 """Audit a deployed classifier against its reference by the advice that the reference gives."""
 
-import dataclasses
 import numbers
+import time
 
 import numpy as np
 import pandas as pd
@@ -23,10 +23,12 @@ from ..estimators import (
     read_labels,
     unwrap,
 )
-from ..metrics import accuracy
 from ..recourse import BaseSolver
-from ._groups import group_labels
-from ._result import AuditResult
+from ._about import describe, versions
+from ._assemble import assemble
+from ._groups import read_groups
+from ._part import Part, audit_part
+from ._people import PEOPLE_COLUMNS
 
 
 class RecourseAuditor(BaseEstimator):
@@ -246,7 +248,7 @@ class RecourseAuditor(BaseEstimator):
         _, result = self._comparison(X)
         return result.score(y, result.deployed_decision)
 
-    def audit(self, X, y=None, groups=None):
+    def audit(self, X, y=None, groups=None, *, confidence_level=0.95):
         """Compare the models on a population, overall, by group and person by person.
 
         Parameters
@@ -256,7 +258,9 @@ class RecourseAuditor(BaseEstimator):
         y : array-like of shape (n_samples,), default=None
             True labels, for the deployed model's accuracy.
         groups : str, sequence of str or array-like of shape (n_samples,), default=None
-            A column of `X`, several (their combinations are the groups), or labels.
+            A column of `X`, several, which are told apart one by one and all together, or labels.
+        confidence_level : float, default=0.95
+            Coverage of the intervals.
 
         Returns
         -------
@@ -268,59 +272,24 @@ class RecourseAuditor(BaseEstimator):
             If `groups` names no column of `X` or has another length.
         """
         check_is_fitted(self, "actions_")
+        began = time.perf_counter()
         frame = check_table(self, X, reset=False, allow_missing=True)
-        labels = group_labels(groups, frame)
+        labels = read_groups(groups, frame)
         taken = frame.columns.intersection(PEOPLE_COLUMNS).tolist()
         if taken:
             raise ValueError(f"X has columns {taken}, which the table of people adds: rename them.")
         y = None if y is None else read_labels(y, frame)
-        frame, result = self._comparison(X)
-        by_group = {}
-        if labels is not None:
-            for label in pd.unique(labels):
-                rows = np.flatnonzero(labels == label)
-                by_group[label] = _measures(result, rows, y)
-        everybody = np.arange(len(frame))
-        return AuditResult(
-            _measures(result, everybody, y), by_group, _people(frame, result, labels)
-        )
-
-
-#: What the table of people adds to the columns of `X`.
-PEOPLE_COLUMNS = (
-    "reference_decision", "deployed_decision", "needed", "advice_survives", "reference_cost",
-    "deployed_cost", "reference_status", "deployed_status", "group",
-)  # fmt: skip
-
-
-def _measures(result, rows, y):
-    """Figures over some of the people."""
-    part = dataclasses.replace(
-        result,
-        reference=result.reference.take(rows),
-        deployed=result.deployed.take(rows),
-        deployed_valid=result.deployed_valid[rows],
-        reference_decision=result.reference_decision[rows],
-        deployed_decision=result.deployed_decision[rows],
-    )
-    measures = part.measures()
-    if y is not None:
-        measures = {"accuracy": accuracy(y[rows], part.deployed_decision), **measures}
-    return measures
-
-
-def _people(frame, result, labels):
-    """The table of people: before, advised after, costs and what broke."""
-    people = frame.copy()
-    # NaN equals NaN here: a missing category that stays is no change.
-    for name in frame.columns:
-        advised = [model.counterfactual[name] for model in (result.reference, result.deployed)]
-        if not all(after.equals(frame[name]) for after in advised):
-            people[f"{name} (reference)"], people[f"{name} (deployed)"] = advised
-    columns = (
-        result.reference_decision, result.deployed_decision, result.reference.needed,
-        result.deployed_valid | ~result.reference.success, result.reference.cost,
-        result.deployed.cost, result.reference.status, result.deployed.status, labels,
-    )  # fmt: skip
-    pairs = zip(PEOPLE_COLUMNS, columns, strict=True)
-    return people.assign(**{name: values for name, values in pairs if values is not None})
+        found = audit_part(self, Part(X, y, labels), keep=None)
+        names = () if labels is None else tuple(labels)
+        about = describe(self) | {
+            "n_rows": found.n_rows,
+            "groups": list(names),
+            "confidence_level": confidence_level,
+            "source": "memory",
+            "n_parts": 1,
+            "people": "everybody",
+            "data_sha256": None,
+            "versions": versions(),
+            "seconds": round(time.perf_counter() - began, 3),
+        }
+        return assemble(found, names, confidence_level=confidence_level, about=about)

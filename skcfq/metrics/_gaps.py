@@ -7,6 +7,7 @@ import numpy as np
 from .._utils._errors import raise_problems
 from ._checks import check_actions, check_costs, check_resampling, check_same_shape
 from ._intervals import mean_estimate, median_estimate, ratio_estimate
+from ._people import cosines, overlaps
 
 AVERAGES = ("mean", "mean_absolute", "median", "weighted")
 POPULATIONS = ("need", "all")
@@ -174,9 +175,8 @@ def direction_similarity(
 
     counted = np.isfinite(reference).all(axis=1) & np.isfinite(deployed).all(axis=1)
     counted &= reference.any(axis=1) & deployed.any(axis=1)
-    cosines = (_unit_rows(reference[counted]) * _unit_rows(deployed[counted])).sum(axis=1)
     return mean_estimate(
-        np.clip(cosines, -1.0, 1.0),
+        cosines(reference[counted], deployed[counted]),
         confidence_level=confidence_level,
         n_resamples=n_resamples,
         random_state=random_state,
@@ -245,19 +245,10 @@ def action_overlap(
         actions[found] if actions.dtype == bool else np.abs(actions[found]) > tau
         for actions in (reference, deployed)
     )
-    either = (reference | deployed).sum(axis=1)
-    both = (reference & deployed).sum(axis=1)
+    either = (reference | deployed).any(axis=1)
     return mean_estimate(
-        both[either > 0] / either[either > 0],
+        overlaps(reference[either], deployed[either]),
         confidence_level=confidence_level,
         n_resamples=n_resamples,
         random_state=random_state,
     )
-
-
-def _unit_rows(actions):
-    """Scale rows to length 1: first by their largest entry, so that no square over- or underflows."""
-    if actions.size == 0:
-        return actions
-    actions = actions / np.abs(actions).max(axis=1, keepdims=True)
-    return actions / np.linalg.norm(actions, axis=1, keepdims=True)

@@ -1,0 +1,125 @@
+"""One part of an audit's rows, and what it adds to the audit."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from ._groups import GroupCells
+from ._people import join_tables, people_table, worst_people
+from ._tally import PersonFigures, Tally
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Consecutive rows of an audit.
+
+    Attributes
+    ----------
+    rows : array-like or DataFrame of shape (n_rows, n_features)
+        In the units of ``fit``.
+    y : ndarray of shape (n_rows,) or None
+        True labels.
+    labels : DataFrame of shape (n_rows, n_groupings) or None
+        Group labels, text.
+    """
+
+    rows: object
+    y: np.ndarray | None = None
+    labels: pd.DataFrame | None = None
+
+    def __len__(self):
+        return len(self.rows)
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What some parts add to an audit.
+
+    Attributes
+    ----------
+    n_rows : int
+    cells : dict of tuple of str to Tally
+        One for each combination of group labels, in order of appearance; without groups there
+        is one, ``()``.
+    people : DataFrame or None
+        Of :func:`people_table`; the index of rows that came in parts counts from 0.
+    """
+
+    n_rows: int
+    cells: dict
+    people: pd.DataFrame | None
+
+    def merge(self, other, columns, keep, *, numbered):
+        """What both add.
+
+        Parameters
+        ----------
+        other : Found
+            Of later rows.
+        columns : sequence of str
+            Columns of `X`.
+        keep : int or None
+            Lines of the table of people; None keeps all.
+        numbered : bool
+            Whether the index is the number of the row, so that `other`'s moves up.
+
+        Returns
+        -------
+        Found
+        """
+        cells = dict(self.cells)
+        for cell, tally in other.cells.items():
+            cells[cell] = cells[cell].merge(tally) if cell in cells else tally
+        people = other.people
+        if people is not None and numbered:
+            people = people.set_axis(people.index + self.n_rows, axis=0)
+        if people is not None and self.people is not None:
+            people = join_tables([self.people, people], columns)
+            people = people if keep is None else worst_people(people, keep)
+        return Found(self.n_rows + other.n_rows, cells, people)
+
+
+def audit_part(auditor, part, keep=0):
+    """Audit the rows of a part.
+
+    Parameters
+    ----------
+    auditor : RecourseAuditor
+        A fitted one.
+    part : Part
+    keep : int or None
+        Lines of the table of people, the worst ones; None keeps all in order, 0 none.
+
+    Returns
+    -------
+    Found
+    """
+    frame, comparison = auditor._comparison(part.rows)
+    figures = PersonFigures(comparison, part.y)
+    cells, names = {(): figures.tally()}, None
+    if part.labels is not None:
+        rows_of = _rows_by_cell(part.labels)
+        cells = {cell: figures.tally(rows) for cell, rows in rows_of.items()}
+        joined, names = GroupCells(part.labels.columns).joined, np.empty(len(frame), dtype=object)
+        for cell, rows in rows_of.items():
+            names[rows] = joined(cell)
+    people = None
+    if keep is None or keep > 0:
+        people = people_table(frame, comparison, figures, names)
+        people = people if keep is None else worst_people(people, keep)
+    return Found(len(frame), cells, people)
+
+
+def _rows_by_cell(labels):
+    """Positions of the rows of each combination of labels, in order of appearance."""
+    codes, cells = pd.factorize(pd.MultiIndex.from_frame(labels))
+    return {cell: np.flatnonzero(codes == code) for code, cell in enumerate(cells)}
+
+
+def everybody(cells):
+    """The tally of all cells together."""
+    total = Tally.empty()
+    for tally in cells.values():
+        total = total.merge(tally)
+    return total
