@@ -63,16 +63,14 @@ class RecourseGapDisplay:
         ValueError
             If nobody has advice under both models.
         """
-        people = result.people
-        counted = people["needed"] & np.isfinite(people["reference_cost"])
-        counted &= np.isfinite(people["deployed_cost"])
-        cost = people.loc[counted, ["reference_cost", "deployed_cost"]].to_numpy(dtype=float)
-        gaps = cost[:, 1] / cost[:, 0] - 1
-        edges = np.linspace(-1, 1, 41)
-        counts = np.histogram(np.minimum(gaps, 1.0), edges)[0]
-        raise_problems(
-            cls.__name__, [] if counts.sum() else ["nobody has advice under both models."]
-        )
+        gaps = result.gaps
+        raise_problems(cls.__name__, [] if gaps.n else ["nobody has advice under both models."])
+        edges = _edges(gaps)
+        counts = gaps.histogram(edges)
+        values, people = gaps.values, gaps.counts
+        # Who lies beyond an end is counted in the bar there.
+        counts[0] += people[values < edges[0]].sum()
+        counts[-1] += people[values > edges[-1]].sum()
         return cls(
             edges=edges,
             counts=counts,
@@ -144,12 +142,22 @@ class RecourseGapDisplay:
         return self
 
 
+#: How far a picture may reach to either side.
+REACHES = (0.1, 0.25, 0.5, 1.0)
+
+
+def _edges(gaps):
+    """Forty bins around 0, the narrowest that hold 95 % of people between their ends."""
+    widest = max(abs(gaps.quantile(0.025)), abs(gaps.quantile(0.975)))
+    reach = next((reach for reach in REACHES if widest <= reach), REACHES[-1])
+    return np.linspace(-reach, reach, 41)
+
+
 def _name_ends(ax, edges):
-    """Ticks in percent; the ends say what lies there."""
+    """Ticks in percent; the ends say who lies there."""
     percent(ax.xaxis, signed=True)
     ticks = np.linspace(edges[0], edges[-1], 9)
     names = [ax.xaxis.get_major_formatter()(tick, None) for tick in ticks]
-    if edges[0] == -1:
-        names[0] += "\n(accepted\nas they are)"
+    names[0] += "\n(accepted\nas they are)" if edges[0] == -1 else "\nor less"
     names[-1] += "\nor more"
     ax.set_xticks(ticks, names)

@@ -32,7 +32,7 @@ class GroupComparisonDisplay:
     p_value : float, default=None
         Of the test that all groups are alike, adjusted for the number of tests.
     test : str, default=None
-        What was tested and how, for the line that tells the p-value.
+        The test's name.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class GroupComparisonDisplay:
         measure : str, default="validity_drop"
             A key of ``result.measures``.
         grouping : str, default=None
-            Which of the groupings, e.g. ``"sex"`` or ``"sex and race"``; ``None``: all groups.
+            Which of ``result.groupings``, e.g. ``"sex"`` or ``"sex & race"``; ``None``: the first.
         ax : matplotlib Axes, default=None
             ``None`` makes a figure.
 
@@ -84,16 +84,29 @@ class GroupComparisonDisplay:
         Raises
         ------
         ValueError
-            If there are no groups, or no such figure.
+            If there are no groups, or no such figure or grouping; lists all.
         """
         problems = []
         if measure not in result.measures:
             problems.append(f"measure is {measure!r}, must be one of {', '.join(result.measures)}.")
         if not result.by_group:
             problems.append("the audit has no groups: call audit(X, groups=...).")
+        elif grouping is not None and grouping not in result.groupings:
+            problems.append(
+                f"grouping is {grouping!r}, must be one of {', '.join(result.groupings)}."
+            )
         raise_problems(cls.__name__, problems)
-        estimates = {label: figures[measure] for label, figures in result.by_group.items()}
-        return cls(estimates=estimates, overall=result.measures[measure], measure=measure).plot(ax)
+        grouping = next(iter(result.groupings)) if grouping is None else grouping
+        tests = [t for t in result.tests if (t.grouping, t.measure) == (grouping, measure)]
+        return cls(
+            estimates={
+                group: result.by_group[group][measure] for group in result.groupings[grouping]
+            },
+            overall=result.measures[measure],
+            measure=measure,
+            p_value=tests[0].p_adjusted if tests else None,
+            test=tests[0].method if tests else None,
+        ).plot(ax)
 
     @classmethod
     def from_estimator(
@@ -185,7 +198,7 @@ def p_words(p_value, test=None):
     >>> p_words(0.3)
     'no difference found between groups (adjusted p = .300)'
     """
-    if not np.isfinite(p_value):
+    if test == "none" or not np.isfinite(p_value):
         return "too few people to test for a difference"
     size = "< .001" if p_value < 0.001 else f"= {p_value:.3f}".replace("0.", ".", 1)
     verdict = "groups differ" if p_value < 0.05 else "no difference found between groups"

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
+from skcfq.audit import GapSketch
 from skcfq.metrics import Estimate
 from skcfq.plots import (
     BoundarySliceDisplay,
@@ -65,6 +67,20 @@ def test_gaps_bars_are_the_counts_and_shares_are_told():
 def test_gaps_of_an_audit_count_everybody_with_advice_under_both(result):
     display = RecourseGapDisplay.from_result(result)
     assert np.sum(display.counts) == result.measures["recourse_gap"].n
+
+
+def test_gaps_beyond_an_end_are_in_the_bar_there():
+    gaps = GapSketch.of(np.concatenate([np.full(50, 0.01), np.full(50, -0.01), [-1.0, 7.0, 9.0]]))
+    measures = dict.fromkeys(("recourse_gap", "abs_recourse_gap"), Estimate(0.1, 103))
+    display = RecourseGapDisplay.from_result(SimpleNamespace(gaps=gaps, measures=measures))
+    assert (display.edges[0], display.edges[-1]) == (-0.1, 0.1)
+    assert (display.counts[0], display.counts[-1], display.counts.sum()) == (1, 2, 103)
+    assert "+10 %\nor more" in texts(display.ax_)
+
+
+def test_gaps_of_nobody_are_an_error():
+    with pytest.raises(ValueError, match="nobody has advice under both models"):
+        RecourseGapDisplay.from_result(SimpleNamespace(gaps=GapSketch.of(np.zeros(0))))
 
 
 def test_gaps_from_estimator_are_those_of_its_audit(auditor, credit):
@@ -192,6 +208,17 @@ def test_groups_of_an_audit(result):
     display = GroupComparisonDisplay.from_result(result, "decision_flips")
     assert list(display.estimates) == list(result.by_group)
     assert float(display.overall) == float(result.measures["decision_flips"])
+    (test,) = [t for t in result.tests if t.measure == "decision_flips"]
+    assert (display.p_value, display.test) == (test.p_adjusted, test.method)
+
+
+def test_each_grouping_has_its_own_picture(auditor, credit):
+    audit = auditor.audit(credit.data.head(60), groups=["sex", "housing"])
+    for grouping, groups in audit.groupings.items():
+        display = GroupComparisonDisplay.from_result(audit, grouping=grouping)
+        assert tuple(display.estimates) == groups
+    with pytest.raises(ValueError, match="must be one of sex, housing, sex & housing"):
+        GroupComparisonDisplay.from_result(audit, grouping="age")
 
 
 def test_groups_from_estimator_are_those_of_its_audit(auditor, credit):
