@@ -91,8 +91,7 @@ def test_rows(tests):
     for test in tests:
         between = "groups cannot be compared"
         if test.highest is not None and math.isfinite(test.difference):
-            size = figure_text("validity_drop", abs(test.difference))
-            between = f"{size}: {test.highest} (highest) and {test.lowest} (lowest)"
+            between = f"{100 * test.difference:.1f} points: {test.highest} over {test.lowest}"
         rows.append(
             (
                 test.grouping, FIGURES[test.measure][0], between, test.method,

@@ -149,25 +149,32 @@ def _decisions(result):
     ]
 
 
+#: What a difference between groups is, in words.
+DIFFERENCES = {
+    "validity_drop": "advice fails more often for {} than for {}",
+    "decision_flips": "decisions change more often for {} than for {}",
+    "median_recourse_gap": "the change of cost is higher for {} than for {}",
+}
+#: Differences that the verdict tells; the table of tests has all.
+MOST_TOLD = 3
+
+
 def _groups(result):
-    """Differences between groups that the tests found."""
-    if not result.tests:
-        return []
-    found = []
-    for test in result.tests:
-        if not test.p_adjusted < 0.05:
-            continue
-        name = FIGURES[test.measure][0].lower()
-        found.append(
-            f"Groups differ by {test.grouping} in {name}: "
-            f"{figure_text('validity_drop', abs(test.difference))} between {test.highest} (highest) "
-            f"and {test.lowest} (lowest), adjusted p {_equals(p_text(test.p_adjusted))}."
-        )
-    return found or ["No difference between groups was found; that is no proof that there is none."]
-
-
-def _equals(p):
-    return p if p.startswith("<") else f"= {p}"
+    """Differences between groups that the tests found, those of advice first."""
+    found = [test for test in result.tests if test.p_adjusted < 0.05]
+    if not found:
+        none = "No difference between groups was found; that is no proof that there is none."
+        return [none] if result.tests else []
+    found.sort(key=lambda test: list(DIFFERENCES).index(test.measure))
+    told = [
+        f"By {test.grouping}, {DIFFERENCES[test.measure].format(test.highest, test.lowest)} "
+        f"({100 * test.difference:.1f} percentage points, adjusted "
+        f"p\N{NO-BREAK SPACE}{p_text(test.p_adjusted, equals=True)})."
+        for test in found[:MOST_TOLD]
+    ]
+    if len(found) > MOST_TOLD:
+        told.append(f"The tests found {len(found) - MOST_TOLD} more differences, see Groups.")
+    return told
 
 
 def _check(name, estimate, limit):

@@ -67,12 +67,12 @@ OUTCOMES = {
 
 
 def figure_text(name, value):
-    """Write a figure.
+    r"""Write a figure.
 
     Examples
     --------
     >>> figure_text("validity_drop", 0.0171), figure_text("recourse_gap", 0.0312)
-    ('1.7 %', '+3.1 %')
+    ('1.7\xa0%', '+3.1\xa0%')
     >>> figure_text("action_overlap", 0.913), figure_text("validity_drop", float("nan"))
     ('0.91', 'not defined')
     """
@@ -81,10 +81,10 @@ def figure_text(name, value):
     if name in UNITLESS:
         return f"{value:.2f}"
     shown = 100 * float(value)
-    # Small shares keep their first digit: 0.04 % is not 0.0 %.
-    digits = 1 if abs(shown) >= 0.1 or shown == 0 else 3
+    # Small shares keep their first digits: 0.04 % is not 0.0 %.
+    digits = f"{shown:,.1f}" if abs(shown) >= 0.095 or shown == 0 else f"{shown:.2g}"
     sign = "+" if name in SIGNED and shown > 0 else ""
-    return f"{sign}{shown:,.{digits}f} %".replace("-", "\N{MINUS SIGN}")
+    return f"{sign}{digits}\N{NO-BREAK SPACE}%".replace("-", "\N{MINUS SIGN}")
 
 
 def interval_text(name, estimate):
@@ -93,12 +93,15 @@ def interval_text(name, estimate):
     Examples
     --------
     >>> from skcfq.metrics import Estimate
-    >>> interval_text("validity_drop", Estimate(0.017, 3806, 0.013, 0.022))
-    '1.3 % to 2.2 %'
+    >>> interval_text("action_overlap", Estimate(0.88, 3806, 0.86, 0.9))
+    '0.86 to 0.90'
     """
     if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
         return ""
-    return f"{figure_text(name, estimate.low)} to {figure_text(name, estimate.high)}"
+    low, high = (figure_text(name, end) for end in (estimate.low, estimate.high))
+    if name not in SIGNED and name not in UNITLESS:
+        low = low.removesuffix("\N{NO-BREAK SPACE}%")
+    return f"{low} to {high}"
 
 
 def level_text(estimate):
@@ -106,14 +109,16 @@ def level_text(estimate):
     return f"{100 * estimate.confidence_level:g} %"
 
 
-def p_text(p_value):
-    """Write a p-value.
+def p_text(p_value, equals=False):
+    r"""Write a p-value; `equals` sets "=" before one that is not below .001.
 
     Examples
     --------
     >>> p_text(0.00001), p_text(0.0312), p_text(float("nan"))
-    ('< .001', '.031', 'no test')
+    ('<\xa0.001', '.031', 'no test')
     """
     if not math.isfinite(p_value):
         return "no test"
-    return "< .001" if p_value < 0.001 else f"{p_value:.3f}".replace("0.", ".", 1)
+    if p_value < 0.001:
+        return "<\N{NO-BREAK SPACE}.001"
+    return ("=\N{NO-BREAK SPACE}" if equals else "") + f"{p_value:.3f}".replace("0.", ".", 1)

@@ -85,7 +85,7 @@ def write_report(result, path, *, title="Recourse audit", limits=None, max_peopl
     >>> audit = RecourseAuditor(old, new, target="granted").fit(X, y).audit(X, y)
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "audit.html"
     >>> write_report(audit, path, limits={"validity_drop": 0.02})
-    False
+    True
     >>> path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     True
     """
