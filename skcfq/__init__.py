@@ -14,8 +14,10 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "estimators",
         "export",
         "metrics",
+        "plots",
         "quantization",
         "recourse",
+        "report",
         "training",
     ],
     submod_attrs={
