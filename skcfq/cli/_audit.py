@@ -126,7 +126,7 @@ def run_audit(options, progress=None):
     limits = read_limits(options.fail_if, measures)
     raise_problems("skcfq audit", _file_problems(options), OSError)
     if options.report is not None:
-        require("the report", "audit", "jinja2", "matplotlib")
+        require("the report", "report", "jinja2", "matplotlib")
 
     progress.begin("models")
     reference = load_model(options.reference, options.trusted)
@@ -154,7 +154,14 @@ def run_audit(options, progress=None):
     if options.report is not None:
         from ..report import write_report
 
-        write_report(result, options.report, **({"title": options.title} if options.title else {}))
+        title = {} if options.title is None else {"title": options.title}
+        write_report(
+            result,
+            options.report,
+            limits=_report_limits(limits),
+            max_people=options.max_people,
+            **title,
+        )
     return outcome
 
 
@@ -290,3 +297,15 @@ def _target(text, classes):
     if not found:
         raise ValueError(f"--target {text!r} is none of the classes {classes}.")
     return found[0]
+
+
+def _report_limits(limits):
+    """Largest allowed values, as the report's verdict tells them; None without any."""
+    from ..report import LIMITED
+
+    kept = {
+        limit.measure: limit.number
+        for limit in limits
+        if limit.sign == ">" and limit.end == "value" and limit.measure in LIMITED
+    }
+    return kept or None

@@ -8,8 +8,15 @@ from .._utils._extras import require
 #: Files whose loading runs what they say.
 PICKLES = (".joblib", ".pkl", ".pickle", ".pt", ".pth", ".bin")
 
-#: Types that skops does not know and that hold nothing but names and patterns.
-HARMLESS = ("sklearn.compose._column_transformer.make_column_selector",)
+#: Classes of scikit-learn that skops does not list, written in Python and holding plain values. Trees
+#: and distances are not among them: they are compiled, and read memory where their state points.
+HARMLESS = (
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.compose._column_transformer.make_column_selector",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+)
 
 
 def load_model(path, trusted=()):

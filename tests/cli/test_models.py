@@ -9,7 +9,11 @@ import joblib
 import numpy as np
 import pytest
 import skops.io
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import skcfq
@@ -66,6 +70,18 @@ def test_what_nobody_vouches_for_is_not_loaded(tmp_path, thing):
     with pytest.raises(ValueError, match=message):
         load_model(tmp_path / "m.skops")
     assert type(load_model(tmp_path / "m.skops", names)) is type(thing)
+
+
+def test_common_models_of_scikit_learn_need_no_word(tmp_path, credit):
+    X, y = credit.data.select_dtypes("number").head(80), credit.target.head(80)
+    for model in (
+        MLPClassifier((4,), solver="sgd", max_iter=500, random_state=0, tol=0.1),
+        make_pipeline(make_column_transformer(("passthrough", make_column_selector())), MLPClassifier((4,), tol=0.1)),
+        CalibratedClassifierCV(LogisticRegression(max_iter=5000), cv=2),
+    ):  # fmt: skip
+        skops.io.dump(model.fit(X, y), tmp_path / "m.skops")
+        loaded = load_model(tmp_path / "m.skops")
+        np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
 
 
 def test_actions_with_consequences_ask_for_trust_in_their_equations_only(tmp_path, credit):
