@@ -47,6 +47,8 @@ def cheapest_linear(problem, gradient, value, z, n_prices=12):
     bargain = torch.cat([rate, useful / problem.price.clamp(min=1e-6)], dim=1)
     dearest = bargain.amax(dim=1, keepdim=True).clamp(min=0)
     alike = [_best_alike(problem, useful, k) for k in range(q)]
+    # Best rate first, at every price the same order.
+    order = rate.argsort(dim=1, descending=True, stable=True)
     best_cost = torch.full_like(missing, torch.inf)
     best_left = torch.full_like(missing, torch.inf)
     for t in range(n_prices):
@@ -57,7 +59,7 @@ def cheapest_linear(problem, gradient, value, z, n_prices=12):
         choice = torch.where(kept[:, m:], picks, -1)
         taken = torch.gather(gain, 1, choice.clamp(min=0)) * (choice >= 0)
         left = missing - taken.sum(dim=1, keepdim=True)
-        u, left = _fill(problem, rate * kept[:, :m], room, left)
+        u, left = _fill(problem, rate * kept[:, :m], room, left, order)
         cost = problem.change(u, choice).sum(dim=1, keepdim=True)
         reached = left <= 1e-5 * missing
         better = torch.where(reached, cost < best_cost, torch.isinf(best_cost) & (left < best_left))
@@ -96,9 +98,8 @@ def _worth(problem, price, rate, length, useful, alike):
     return torch.cat(worth, dim=1), picks
 
 
-def _fill(problem, rate, room, left):
-    """Lengths that bring the margin that is left, best rate first, and what is left then."""
-    order = rate.argsort(dim=1, descending=True, stable=True)
+def _fill(problem, rate, room, left, order):
+    """Lengths that bring the margin that is left, in an order, and what is left then."""
     gain = (rate * room).gather(1, order)
     part = torch.minimum((left - (gain.cumsum(dim=1) - gain)).clamp(min=0), gain)
     length = torch.zeros_like(rate)
