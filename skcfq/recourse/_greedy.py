@@ -186,11 +186,11 @@ def _moves(problem, gradient, z, u, choice, need, trust):
         none = torch.zeros(len(u))
         return numeric, (none.long(), none - torch.inf)
     here = (gradient * z) @ problem.block.T  # (n, q): what the present values contribute
-    gain = gradient @ problem.table.T - here[:, problem.owner]  # (n, M)
+    gain = gradient @ problem.table.T - here.index_select(1, problem.owner)  # (n, M)
     present = torch.gather(problem.price, 1, choice.clamp(min=0)) * (choice >= 0)  # (n, q)
-    extra = problem.price - present[:, problem.owner]
+    extra = problem.price - present.index_select(1, problem.owner)
     value = torch.minimum(gain, need[:, None]) / extra.clamp(min=1e-3)
-    unchanged = (choice < 0)[:, problem.owner]
+    unchanged = (choice < 0).index_select(1, problem.owner)
     same = torch.zeros_like(problem.allowed)
     same.scatter_(1, choice.clamp(min=0), choice >= 0)
     closed = ~problem.allowed | (gain <= 1e-9) | (full[:, None] & unchanged) | same
@@ -218,7 +218,8 @@ def ascend(margin, problem, u, choice, max_iter, trust):
         if len(short) < len(active):
             active, part = active[short], part.select(short)
             part_u, part_choice = part_u[short], part_choice[short]
-            z, gradient, value = z[short], gradient[short], value[short]
+            z, gradient = z.index_select(0, short), gradient.index_select(0, short)
+            value = value[short]
         if not len(active):
             break
         need = MARGIN * 1.5 - value

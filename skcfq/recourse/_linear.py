@@ -42,7 +42,7 @@ def cheapest_linear(problem, gradient, value, z, n_prices=12):
     rate = torch.where(room > 1e-7, slope.abs(), torch.zeros_like(slope))
     length = torch.minimum(room, missing / rate.clamp(min=1e-12))
     here = (gradient * problem.x) @ problem.block.T  # (n, q)
-    gain = gradient @ problem.table.T - here[:, problem.owner]  # (n, M)
+    gain = gradient @ problem.table.T - here.index_select(1, problem.owner)  # (n, M)
     useful = torch.minimum(gain, missing).masked_fill(~problem.allowed, -torch.inf)
     bargain = torch.cat([rate, useful / problem.price.clamp(min=1e-6)], dim=1)
     dearest = bargain.amax(dim=1, keepdim=True).clamp(min=0)
@@ -54,8 +54,8 @@ def cheapest_linear(problem, gradient, value, z, n_prices=12):
     for t in range(n_prices):
         price = dearest * (1 - (t + 1) / n_prices) ** 1.5
         worth, picks = _worth(problem, price, rate, length, useful, alike)
-        rank = worth.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
-        kept = (rank < problem.max_changes) & (worth > 0)
+        most = worth.topk(min(problem.max_changes, m + q), dim=1).indices
+        kept = torch.zeros_like(worth, dtype=torch.bool).scatter_(1, most, True) & (worth > 0)
         choice = torch.where(kept[:, m:], picks, -1)
         taken = torch.gather(gain, 1, choice.clamp(min=0)) * (choice >= 0)
         left = missing - taken.sum(dim=1, keepdim=True)
@@ -78,7 +78,7 @@ def _best_alike(problem, useful, k):
     if problem.space.discrete[k].numbers is not None:
         return None
     choices = (problem.owner == k).nonzero().squeeze(1)
-    value, at = useful[:, choices].max(dim=1)
+    value, at = useful.index_select(1, choices).max(dim=1)
     return value, choices[at], problem.price[:, choices[0]]
 
 

@@ -62,7 +62,8 @@ class Problem:
         part.__dict__.update(self.__dict__)
         names = ["x", "target", "value", "low", "high", "allowed", "price"]
         for name in names if self.causes is None else [*names, "nodes"]:
-            setattr(part, name, getattr(self, name)[index])
+            # Of whole rows, index_select copies several times as fast as brackets do.
+            setattr(part, name, getattr(self, name).index_select(0, index))
         return part
 
     def start(self):
@@ -73,7 +74,7 @@ class Problem:
 
     def encode(self, u, choice, rows=None):
         """Encoded rows of states, shape (n, d): of everybody, or of the people `rows`."""
-        z = self.x.clone() if rows is None else self.x[rows]
+        z = self.x.clone() if rows is None else self.x.index_select(0, rows)
         z[:, self.columns] += u * self.rate
         if self.causes is not None:
             z[:, self.causes.column] += self._followed(u, rows)
@@ -81,8 +82,9 @@ class Problem:
             row, feature = (choice >= 0).nonzero(as_tuple=True)
             if len(row):
                 # Blocks of different features do not overlap: their differences add up.
-                leave = z[row] * self.block[feature]
-                z.index_add_(0, row, self.table[choice[row, feature]] - leave)
+                leave = z.index_select(0, row) * self.block.index_select(0, feature)
+                enter = self.table.index_select(0, choice[row, feature])
+                z.index_add_(0, row, enter - leave)
         return z
 
     def margins(self, margin, u, choice, rows=None):
