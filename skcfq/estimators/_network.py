@@ -15,6 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from .._utils._errors import raise_problems
+from .._utils._parallel import in_threads
 from .._utils._sklearn import (
     CallbackSupportMixin,
     InstanceWith,
@@ -203,10 +204,14 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         return self._encoded_logits(self._encode(frame))
 
     def _encoded_logits(self, encoded):
-        with torch.no_grad(), one_thread():
-            network = deployed(self.net_.module_, torch.float64)
-            parts = torch.from_numpy(np.require(encoded, requirements="W")).split(8192)
-            return torch.cat([network(part) for part in parts]).numpy()
+        network = deployed(self.net_.module_, torch.float64)
+
+        def logits(part):
+            with torch.no_grad(), one_thread():
+                return network(part)
+
+        parts = torch.from_numpy(np.require(encoded, requirements="W")).split(8192)
+        return torch.cat(in_threads(logits, parts)).numpy()
 
     def decision_function(self, X):
         """Logit of the second class minus the first; all logits with more classes.
@@ -333,10 +338,12 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
             yield self.recourse(part)
 
     def _ask(self, X, search):
-        """What ``search(view, solver, frame, target, actions)`` finds for rows."""
+        """What ``search(view, solver, frame, target, actions, encoded)`` finds for rows."""
         frame = self._checked(X)
-        self._encode(frame)  # what cannot be encoded is a clear error
-        return search(self.network_view_(), self._solver(), frame, self.target_, self.actions_)
+        encoded = self._encode(frame)  # what cannot be encoded is a clear error
+        return search(
+            self.network_view_(), self._solver(), frame, self.target_, self.actions_, encoded
+        )
 
     def _solver(self):
         return GreedySolver() if self.solver is None else clone(self.solver)

@@ -51,7 +51,7 @@ class ClassifierView:
         """An action set, or None, bound to this encoding and to training rows in raw units."""
         return bind_actions(actions, self.encoding, frame)
 
-    def solve(self, solver, frame, target, space, **options):
+    def solve(self, solver, frame, target, space, encoded=None, **options):
         """Recourse of raw rows to a class label, checked against the classifier's decisions.
 
         Parameters
@@ -61,6 +61,8 @@ class ClassifierView:
         frame : DataFrame of shape (n_samples, n_raw_features)
         target : label
         space : ActionSpace
+        encoded : ndarray of shape (n_samples, n_columns), default=None
+            The rows of `frame`, if they are encoded already.
         **options
             Further arguments of :meth:`skcfq.recourse.BaseSolver.solve`.
 
@@ -70,14 +72,28 @@ class ClassifierView:
         """
         solver, wanted = self._prepared(solver, target)
         return solver.solve(
-            self.logits, frame, wanted, space, predict=self.predict, decide=self.decide, **options
+            self.logits,
+            frame,
+            wanted,
+            space,
+            predict=self.predict,
+            decide=self.decide,
+            encoded=encoded,
+            **options,
         )
 
-    def solve_diverse(self, n, solver, frame, target, space):
+    def solve_diverse(self, n, solver, frame, target, space, encoded=None):
         """Up to `n` different actions of each person, see :meth:`skcfq.recourse.BaseSolver.solve_diverse`."""
         solver, wanted = self._prepared(solver, target)
         return solver.solve_diverse(
-            n, self.logits, frame, wanted, space, predict=self.predict, decide=self.decide
+            n,
+            self.logits,
+            frame,
+            wanted,
+            space,
+            predict=self.predict,
+            decide=self.decide,
+            encoded=encoded,
         )
 
     def _prepared(self, solver, target):

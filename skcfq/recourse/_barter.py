@@ -40,8 +40,8 @@ def barter(margin, problem, u, choice, n_trades, generator):
         rows = (new_cost < at_cost * (1 - 1e-6)).nonzero().squeeze(1)
         if not len(rows):
             continue
-        some, new_u, new_choice = part.select(rows), state[0][rows], state[1][rows]
-        holds = margin(some.encode(new_u, new_choice), some.target) >= MARGIN
+        new_u, new_choice = (values[rows] for values in state)
+        holds = part.margins(margin, new_u, new_choice, rows) >= MARGIN
         rows = rows[holds]
         at_u[rows], at_choice[rows], at_cost[rows] = new_u[holds], new_choice[holds], new_cost[rows]
     u[who], choice[who] = at_u, at_choice

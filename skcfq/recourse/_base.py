@@ -4,11 +4,11 @@ import abc
 import copy
 import numbers
 
-import joblib
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
+from .._utils._parallel import in_threads
 from ._diverse import alternatives, close_features
 from ._problem import Problem, target_margin
 from ._result import RecourseResult
@@ -83,7 +83,9 @@ class BaseSolver(BaseEstimator, abc.ABC):
             Proven lower bound on the cost, 0 without a proof; infinite: there is no recourse.
         """
 
-    def solve(self, logits, X, target, actions, *, predict=None, decide=None, closed=None):
+    def solve(
+        self, logits, X, target, actions, *, predict=None, decide=None, closed=None, encoded=None
+    ):
         """Find cheap actions that get the target.
 
         Parameters
@@ -105,6 +107,8 @@ class BaseSolver(BaseEstimator, abc.ABC):
         closed : ndarray of bool, shape (n_samples, n_features), default=None
             Features that a person must leave as they are, beside what `actions` says; columns
             as in ``actions.feature_names``.
+        encoded : ndarray of shape (n_samples, n_columns), default=None
+            `X`, encoded in float64 as by `actions.encoding`: spares encoding it again.
 
         Returns
         -------
@@ -115,14 +119,14 @@ class BaseSolver(BaseEstimator, abc.ABC):
         n = len(X)
         target = np.broadcast_to(np.asarray(target, dtype=np.int64), (n,))
 
-        def check(frame, target):
+        def check(frame, target, rows=None):
             """Whether raw rows get the target, and their float32 encoding."""
-            rows = actions.encoding.encode(frame)
+            rows = actions.encoding.encode(frame) if rows is None else rows
             encoded = _float32(rows)
             return self._granted(logits, predict, decide, frame, rows, encoded, target), encoded
 
         if n:
-            granted, encoded = check(X, target)
+            granted, encoded = check(X, target, encoded)
         else:
             granted, encoded = target < 0, np.zeros((0, actions.encoding.n_columns), np.float32)
         needed = ~granted
@@ -144,9 +148,7 @@ class BaseSolver(BaseEstimator, abc.ABC):
 
         first, same = _distinct(who, [encoded, target, *vars(rows).values()])
         parts = _batches(first, self.batch_size)
-        for part, found_delta, found_choice, least in joblib.Parallel(
-            require="sharedmem", n_jobs=_workers(parts)
-        )(joblib.delayed(search)(part) for part in parts):
+        for part, found_delta, found_choice, least in in_threads(search, parts):
             # float32 limits may lie an ulp outside the true ones.
             delta[part] = np.clip(found_delta, rows.low[part], rows.high[part])
             choice[part], bound[part] = found_choice, least
@@ -155,7 +157,9 @@ class BaseSolver(BaseEstimator, abc.ABC):
             X, encoded, target, needed, actions, rows, delta, choice, check, bound, self.gap
         )
 
-    def solve_diverse(self, n, logits, X, target, actions, *, predict=None, decide=None):
+    def solve_diverse(
+        self, n, logits, X, target, actions, *, predict=None, decide=None, encoded=None
+    ):
         """Find several different cheap actions of each person.
 
         Two actions of a person differ in the features that they change, and none changes all
@@ -165,7 +169,7 @@ class BaseSolver(BaseEstimator, abc.ABC):
         ----------
         n : int
             The largest number of actions of a person.
-        logits, X, target, actions, predict, decide : object
+        logits, X, target, actions, predict, decide, encoded : object
             As in :meth:`solve`.
 
         Returns
@@ -183,13 +187,20 @@ class BaseSolver(BaseEstimator, abc.ABC):
         def solve(rows, closed):
             wanted = np.broadcast_to(np.asarray(target, dtype=np.int64), (len(X),))[rows]
             return self.solve(
-                logits, X.iloc[rows], wanted, actions, predict=predict, decide=decide, closed=closed
+                logits,
+                X.iloc[rows],
+                wanted,
+                actions,
+                predict=predict,
+                decide=decide,
+                closed=closed,
+                encoded=encoded[rows],
             )
 
         if not isinstance(n, numbers.Integral) or isinstance(n, bool) or n < 1:
             raise ValueError(f"diverse={n!r}: a whole number >= 1 is needed.")
-        encoded = _float32(actions.encoding.encode(X))
-        return alternatives(n, solve, X, encoded, len(actions.feature_names))
+        encoded = actions.encoding.encode(X) if encoded is None else encoded
+        return alternatives(n, solve, X, _float32(encoded), len(actions.feature_names))
 
     def _margin(self, logits):
         """``margin(z, target)`` of encoded rows, as `_search` takes it."""
@@ -209,10 +220,6 @@ def _batches(index, batch_size):
     if len(index) <= batch_size:
         return [index] if len(index) else []
     return np.array_split(index, 2 * -(-len(index) // (2 * batch_size)))
-
-
-def _workers(parts):
-    return max(1, min(len(parts), joblib.effective_n_jobs(-1)))
 
 
 def _distinct(who, arrays):

@@ -176,8 +176,9 @@ class BranchAndBound:
         first[1:] = person[order][1:] != person[order][:-1]
         rows = order[first]
         part = self.problem.select(person[rows])
-        u, choice = ascend(self.margin, part, u[rows], choice[rows], max_iter=8, trust=0.2)
-        self.offer(person[rows], *shrink(self.margin, part, u, choice, n_iter=20, tolerance=1e-7))
+        state = ascend(self.margin, part, u[rows], choice[rows], max_iter=8, trust=0.2)
+        u, choice, _ = shrink(self.margin, part, *state, n_iter=20, tolerance=1e-7)
+        self.offer(person[rows], u, choice)
 
     def _free(self, regions):
         """Features that have more than one value left, bool of shape (N, m + q)."""

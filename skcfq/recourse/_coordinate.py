@@ -97,7 +97,7 @@ class CoordinateSolver(BaseSolver):
         )
         who, u, choice, value = _best_few(problem, who, u, choice, value, 1)
         part = problem.select(who)
-        u, choice = tighten(margin, part, *shrink(margin, part, u, choice))
+        u, choice = tighten(margin, part, *shrink(margin, part, u, choice)[:2])
         return who, u, choice, margin(part.encode(u, choice), part.target)
 
     def _descend(self, margin, problem, candidates, u, choice, who):

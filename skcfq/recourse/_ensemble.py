@@ -65,14 +65,16 @@ class EnsembleSolver(BaseSolver):
     def _inner(self):
         return GreedySolver() if self.solver is None else self.solver
 
-    def solve(self, logits, X, target, actions, *, predict=None, decide=None, closed=None):
+    def solve(
+        self, logits, X, target, actions, *, predict=None, decide=None, closed=None, encoded=None
+    ):
         """Find cheap actions that get the target from all models.
 
         Parameters
         ----------
         logits : sequence of callable
             One per model, as in :meth:`skcfq.recourse.BaseSolver.solve`.
-        X, target, actions, closed : object
+        X, target, actions, closed, encoded : object
             As in :meth:`skcfq.recourse.BaseSolver.solve`.
         predict, decide : sequence of callable, default=None
             One per model; an entry may be None.
@@ -112,7 +114,14 @@ class EnsembleSolver(BaseSolver):
                 f"least one; they hold {counts}."
             )
         return super().solve(
-            logits, X, target, actions, predict=lists[0], decide=lists[1], closed=closed
+            logits,
+            X,
+            target,
+            actions,
+            predict=lists[0],
+            decide=lists[1],
+            closed=closed,
+            encoded=encoded,
         )
 
     def _search(self, margin, problem):

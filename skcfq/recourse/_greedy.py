@@ -74,18 +74,23 @@ class GreedySolver(BaseSolver):
     def _search(self, margin, problem):
         best_u, best_choice = problem.start()
         best_cost = torch.full((len(best_u),), torch.inf, dtype=best_u.dtype)
+        best_value = -best_cost
         everyone = torch.arange(len(best_u))
 
-        def keep(part, who, state):
-            _keep_cheaper(margin, part, *state, who, best_u, best_choice, best_cost)
+        def keep(part, who, u, choice, value):
+            cost = part.cost(u, choice)
+            won = ((cost < best_cost[who]) & (value >= MARGIN)).nonzero().squeeze(1)
+            at = who[won]
+            best_u[at], best_choice[at] = u[won], choice[won]
+            best_cost[at], best_value[at] = cost[won], value[won]
 
         def offer(part, who, states):
             for state in states:
-                keep(part, who, shrink(margin, part, *state))
+                keep(part, who, *shrink(margin, part, *state))
 
         random = torch.Generator().manual_seed(0)
         few = 2 * best_u.shape[1] + problem.price.shape[1] <= FEW_MOVES
-        keep(problem, everyone, self._ascend(margin, problem, *problem.start()))
+        keep(problem, everyone, *self._ascend(margin, problem, *problem.start()))
         if few:
             offer(problem, everyone, ascend_blind(margin, problem))
             offer(problem, everyone, self._ascents(margin, problem, random))
@@ -105,12 +110,13 @@ class GreedySolver(BaseSolver):
             if not len(who):
                 break
         # What the first ascent found is shortened where it has stayed the best.
-        who = (best_cost == first).nonzero().squeeze(1)
-        offer(problem.select(who), who, [(best_u[who], best_choice[who])])
+        who = ((best_cost == first) & torch.isfinite(first)).nonzero().squeeze(1)
+        offer(problem.select(who), who, [(best_u[who], best_choice[who], best_value[who])])
         if problem.norm != "l1":
             found = torch.isfinite(best_cost).nonzero().squeeze(1)
             part = problem.select(found)
-            keep(part, found, descend_l2(margin, part, best_u[found], best_choice[found]))
+            state = descend_l2(margin, part, best_u[found], best_choice[found])
+            keep(part, found, *state, part.margins(margin, *state))
         if few or margin.rounds:
             state = barter(margin, problem, best_u, best_choice, self.n_trades, random)
             offer(problem, everyone, [state])
@@ -136,20 +142,6 @@ def _slope(margin, z, target):
         value = margin(z, target)
         (gradient,) = torch.autograd.grad(value.sum(), z)
     return gradient, value.detach()
-
-
-@torch.no_grad()
-def _keep_cheaper(margin, problem, u, choice, index, best_u, best_choice, best_cost):
-    """Write valid states that cost less than the best ones into them."""
-    cost = problem.cost(u, choice)
-    cheaper = (cost < best_cost[index]).nonzero().squeeze(1)
-    if not len(cheaper):
-        return
-    part = problem.select(cheaper)
-    valid = margin(part.encode(u[cheaper], choice[cheaper]), part.target) >= MARGIN
-    cheaper = cheaper[valid]
-    best_u[index[cheaper]], best_choice[index[cheaper]] = u[cheaper], choice[cheaper]
-    best_cost[index[cheaper]] = cost[cheaper]
 
 
 def _moves(problem, gradient, z, u, choice, need, trust):
@@ -194,11 +186,11 @@ def _moves(problem, gradient, z, u, choice, need, trust):
         none = torch.zeros(len(u))
         return numeric, (none.long(), none - torch.inf)
     here = (gradient * z) @ problem.block.T  # (n, q): what the present values contribute
-    gain = gradient @ problem.table.T - here[:, problem.owner]  # (n, M)
+    gain = gradient @ problem.table.T - here.index_select(1, problem.owner)  # (n, M)
     present = torch.gather(problem.price, 1, choice.clamp(min=0)) * (choice >= 0)  # (n, q)
-    extra = problem.price - present[:, problem.owner]
+    extra = problem.price - present.index_select(1, problem.owner)
     value = torch.minimum(gain, need[:, None]) / extra.clamp(min=1e-3)
-    unchanged = (choice < 0)[:, problem.owner]
+    unchanged = (choice < 0).index_select(1, problem.owner)
     same = torch.zeros_like(problem.allowed)
     same.scatter_(1, choice.clamp(min=0), choice >= 0)
     closed = ~problem.allowed | (gain <= 1e-9) | (full[:, None] & unchanged) | same
@@ -208,18 +200,26 @@ def _moves(problem, gradient, z, u, choice, need, trust):
 
 @torch.no_grad()
 def ascend(margin, problem, u, choice, max_iter, trust):
-    """Move everybody until the margin is reached or nothing helps."""
-    u, choice = u.clone(), choice.clone()
+    """Move everybody until the margin is reached or nothing helps.
+
+    Returns
+    -------
+    u, choice, reached : tensors
+        States and their margins.
+    """
+    u, choice, reached = u.clone(), choice.clone(), torch.zeros_like(problem.x[:, 0])
     active, part = torch.arange(len(u)), problem
     part_u, part_choice = u.clone(), choice.clone()
     for _ in range(max_iter):
         z = part.encode(part_u, part_choice)
         gradient, value = _slope(margin, z, part.target)
+        reached[active] = value
         short = (value < MARGIN).nonzero().squeeze(1)
         if len(short) < len(active):
             active, part = active[short], part.select(short)
             part_u, part_choice = part_u[short], part_choice[short]
-            z, gradient, value = z[short], gradient[short], value[short]
+            z, gradient = z.index_select(0, short), gradient.index_select(0, short)
+            value = value[short]
         if not len(active):
             break
         need = MARGIN * 1.5 - value
@@ -232,7 +232,9 @@ def ascend(margin, problem, u, choice, max_iter, trust):
             kept = moved.nonzero().squeeze(1)
             active, part = active[kept], part.select(kept)
             part_u, part_choice = part_u[kept], part_choice[kept]
-    return u, choice
+    else:
+        reached[active] = part.margins(margin, part_u, part_choice)
+    return u, choice, reached
 
 
 def _better_move(margin, problem, u, choice, value, need, numeric, discrete):
@@ -255,13 +257,11 @@ def _better_move(margin, problem, u, choice, value, need, numeric, discrete):
         unsure &= numeric_efficiency < 1e2
         rows = unsure.nonzero().squeeze(1)
         if len(rows):
-            part = problem.select(rows)
-            both = []
-            for try_u, try_choice in ((new_u[rows], choice[rows]), (u[rows], new_choice[rows])):
-                gain = margin(part.encode(try_u, try_choice), part.target) - value[rows]
-                extra = part.change(try_u, try_choice).sum(1) - part.change(
-                    u[rows], choice[rows]
-                ).sum(1)
+            part, both = problem.select(rows), []
+            before = part.change(u[rows], choice[rows]).sum(1)
+            for state in ((new_u[rows], choice[rows]), (u[rows], new_choice[rows])):
+                gain = part.margins(margin, *state) - value[rows]
+                extra = part.change(*state).sum(1) - before
                 both.append(torch.minimum(gain, need[rows]) / extra.clamp(min=1e-4))
             take_pick[rows] = both[1] > both[0]
         take_pick &= can_pick

@@ -42,22 +42,24 @@ def cheapest_linear(problem, gradient, value, z, n_prices=12):
     rate = torch.where(room > 1e-7, slope.abs(), torch.zeros_like(slope))
     length = torch.minimum(room, missing / rate.clamp(min=1e-12))
     here = (gradient * problem.x) @ problem.block.T  # (n, q)
-    gain = gradient @ problem.table.T - here[:, problem.owner]  # (n, M)
+    gain = gradient @ problem.table.T - here.index_select(1, problem.owner)  # (n, M)
     useful = torch.minimum(gain, missing).masked_fill(~problem.allowed, -torch.inf)
     bargain = torch.cat([rate, useful / problem.price.clamp(min=1e-6)], dim=1)
     dearest = bargain.amax(dim=1, keepdim=True).clamp(min=0)
     alike = [_best_alike(problem, useful, k) for k in range(q)]
+    # Best rate first, at every price the same order.
+    order = rate.argsort(dim=1, descending=True, stable=True)
     best_cost = torch.full_like(missing, torch.inf)
     best_left = torch.full_like(missing, torch.inf)
     for t in range(n_prices):
         price = dearest * (1 - (t + 1) / n_prices) ** 1.5
         worth, picks = _worth(problem, price, rate, length, useful, alike)
-        rank = worth.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
-        kept = (rank < problem.max_changes) & (worth > 0)
+        most = worth.topk(min(problem.max_changes, m + q), dim=1).indices
+        kept = torch.zeros_like(worth, dtype=torch.bool).scatter_(1, most, True) & (worth > 0)
         choice = torch.where(kept[:, m:], picks, -1)
         taken = torch.gather(gain, 1, choice.clamp(min=0)) * (choice >= 0)
         left = missing - taken.sum(dim=1, keepdim=True)
-        u, left = _fill(problem, rate * kept[:, :m], room, left)
+        u, left = _fill(problem, rate * kept[:, :m], room, left, order)
         cost = problem.change(u, choice).sum(dim=1, keepdim=True)
         reached = left <= 1e-5 * missing
         better = torch.where(reached, cost < best_cost, torch.isinf(best_cost) & (left < best_left))
@@ -76,7 +78,7 @@ def _best_alike(problem, useful, k):
     if problem.space.discrete[k].numbers is not None:
         return None
     choices = (problem.owner == k).nonzero().squeeze(1)
-    value, at = useful[:, choices].max(dim=1)
+    value, at = useful.index_select(1, choices).max(dim=1)
     return value, choices[at], problem.price[:, choices[0]]
 
 
@@ -96,9 +98,8 @@ def _worth(problem, price, rate, length, useful, alike):
     return torch.cat(worth, dim=1), picks
 
 
-def _fill(problem, rate, room, left):
-    """Lengths that bring the margin that is left, best rate first, and what is left then."""
-    order = rate.argsort(dim=1, descending=True, stable=True)
+def _fill(problem, rate, room, left, order):
+    """Lengths that bring the margin that is left, in an order, and what is left then."""
     gain = (rate * room).gather(1, order)
     part = torch.minimum((left - (gain.cumsum(dim=1) - gain)).clamp(min=0), gain)
     length = torch.zeros_like(rate)

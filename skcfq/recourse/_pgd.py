@@ -88,7 +88,7 @@ class PGDSolver(BaseSolver):
                     valid = margin(problem.encode(u, choice), problem.target) >= MARGIN
                     won = valid & (cost < best_cost)
                     best_u[won], best_choice[won], best_cost[won] = u[won], choice[won], cost[won]
-        best_u, best_choice = shrink(margin, problem, best_u, best_choice)
+        best_u, best_choice, _ = shrink(margin, problem, best_u, best_choice)
         if problem.norm != "l1":
             best_u, best_choice = descend_l2(margin, problem, best_u, best_choice)
         return best_u, best_choice, no_bound(problem)

@@ -6,7 +6,7 @@ from ._base import MARGIN
 
 
 @torch.no_grad()
-def shrink(margin, problem, u, choice, n_iter=5, tolerance=1e-3):
+def shrink(margin, problem, u, choice, value=None, *, n_iter=5, tolerance=1e-3):
     """Drop, then shorten every change as far as the margin allows.
 
     The change that bought least margin per unit of cost goes first. States that do not reach
@@ -18,6 +18,8 @@ def shrink(margin, problem, u, choice, n_iter=5, tolerance=1e-3):
     problem : Problem
     u, choice : tensors
         States, see `_problem`.
+    value : tensor of shape (n,), default=None
+        Their margins, if they are known.
     n_iter : int, default=5
         Evaluations of the line search for each numeric change.
     tolerance : float, default=1e-3
@@ -25,14 +27,15 @@ def shrink(margin, problem, u, choice, n_iter=5, tolerance=1e-3):
 
     Returns
     -------
-    u, choice : tensors
+    u, choice, value : tensors
+        States and their margins.
     """
     u, choice = u.clone(), choice.clone()
-    value = margin(problem.encode(u, choice), problem.target)
+    value = problem.margins(margin, u, choice) if value is None else value.clone()
     who = ((value >= MARGIN) & (problem.n_changes(u, choice) > 0)).nonzero().squeeze(1)
     if not len(who):
-        return u, choice
-    part = problem.select(who)
+        return u, choice, value
+    part, everyones = problem.select(who), value
     at_u, at_choice, value = u[who], choice[who], value[who]
     m = at_u.shape[1]
     change = part.change(at_u, at_choice)  # (n, m + q)
@@ -44,8 +47,7 @@ def shrink(margin, problem, u, choice, n_iter=5, tolerance=1e-3):
     for j in changed.any(0).nonzero().squeeze(1).tolist():
         rows = changed[:, j].nonzero().squeeze(1)
         try_u, try_choice = _without(at_u[rows], at_choice[rows], j, m)
-        sub = part.select(rows)
-        left = margin(sub.encode(try_u, try_choice), sub.target)
+        left = part.margins(margin, try_u, try_choice, rows)
         without[rows, j] = left
         worth[rows, j] = (value[rows] - left) / change[rows, j]
     order = worth.argsort(dim=1, stable=True)
@@ -58,18 +60,20 @@ def shrink(margin, problem, u, choice, n_iter=5, tolerance=1e-3):
             left = without[rows, feature[rows]]
         else:
             try_u, try_choice = _without_each(at_u[rows], at_choice[rows], feature[rows], m)
-            sub = part.select(rows)
-            left = margin(sub.encode(try_u, try_choice), sub.target)
+            left = part.margins(margin, try_u, try_choice, rows)
         free = left >= MARGIN
-        gone = rows[free]
+        gone, value[rows[free]] = rows[free], left[free]
         at_u[gone], at_choice[gone] = _without_each(at_u[gone], at_choice[gone], feature[gone], m)
         rows, left = rows[~free], left[~free]
         lines = feature[rows] < m
         rows, left = rows[lines], left[lines]
         if len(rows):
-            _shorten(margin, part, at_u, at_choice, rows, feature[rows], left, n_iter, tolerance)
-    u[who], choice[who] = at_u, at_choice
-    return u, choice
+            line = feature[rows]
+            at_u[rows, line], value[rows] = _shorten(
+                margin, part, at_u, at_choice, rows, line, left, value[rows], n_iter, tolerance
+            )
+    u[who], choice[who], everyones[who] = at_u, at_choice, value
+    return u, choice, everyones
 
 
 def _without(u, choice, j, m):
@@ -92,18 +96,21 @@ def _without_each(u, choice, feature, m):
     return u, choice
 
 
-def _shorten(margin, problem, u, choice, rows, feature, below, n_iter, tolerance):
+def _shorten(margin, problem, u, choice, rows, feature, below, value, n_iter, tolerance):
     """Shortest numeric change that keeps the margin, by the Illinois form of regula falsi.
 
-    Between 0, where the margin is `below` (short), and the present length, where it holds. On
-    a step function it falls back to halving, since only values on either side are compared.
+    Between 0, where the margin is `below` (short), and the present length, where it is `value`.
+    On a step function it falls back to halving, since only values on either side are compared.
+
+    Returns
+    -------
+    length, value : tensors of shape (n_rows,)
+        The shortest change of the feature, and the margin there.
     """
     full = u[rows, feature]
     unit = problem.unit[feature]
     lo, hi = torch.zeros_like(full), full.clone()
-    sub = problem.select(rows)
-    at = margin(sub.encode(u[rows], choice[rows]), sub.target) - MARGIN
-    below = below - MARGIN
+    reached, at, below = value.clone(), value - MARGIN, below - MARGIN
     side = torch.zeros_like(full)
     open_ = torch.arange(len(rows))
     for i in range(n_iter):
@@ -124,18 +131,18 @@ def _shorten(margin, problem, u, choice, rows, feature, below, n_iter, tolerance
         open_, middle = open_[live], middle[live]
         if not len(open_):
             break
-        sub = problem.select(rows[open_])
-        try_u = u[rows[open_]]
+        who = rows[open_]
+        try_u = u[who]
         try_u[torch.arange(len(open_)), feature[open_]] = middle
-        value = margin(sub.encode(try_u, choice[rows[open_]]), sub.target) - MARGIN
+        value = problem.margins(margin, try_u, choice[who], who) - MARGIN
         holds = value >= 0
         up, down = open_[holds], open_[~holds]
-        hi[up], at[up] = middle[holds], value[holds]
+        hi[up], at[up], reached[up] = middle[holds], value[holds], value[holds] + MARGIN
         below[up] = torch.where(side[up] > 0, below[up] / 2, below[up])
         lo[down], below[down] = middle[~holds], value[~holds]
         at[down] = torch.where(side[down] < 0, at[down] / 2, at[down])
         side[up], side[down] = 1.0, -1.0
-    u[rows, feature] = hi
+    return hi, reached
 
 
 @torch.no_grad()

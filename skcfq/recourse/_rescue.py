@@ -26,7 +26,7 @@ def ascend_blind(margin, problem, random=None):
             if not len(rows):
                 return
             sub = part.select(rows)
-            gain = margin(sub.encode(try_u[rows], try_choice[rows]), sub.target) - value[rows]
+            gain = part.margins(margin, try_u[rows], try_choice[rows], rows) - value[rows]
             gain = torch.minimum(gain, MARGIN - value[rows])
             extra = (sub.change(try_u[rows], try_choice[rows]).sum(1) - base[rows]).clamp(min=1e-3)
             score = gain / extra
