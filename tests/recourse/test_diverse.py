@@ -23,7 +23,7 @@ def test_actions_are_different_valid_and_in_order(name, kind):
     solver, several = SOLVERS[name], 0
     for seed in range(2):
         w = world(seed, ACTION_SETS[kind])
-        X = w.train.head(20)
+        X = w.train.head(9)
         results = solver.solve_diverse(3, w.logits, X, 1, w.space)
         plain = solver.solve(w.logits, X, 1, w.space)
         assert len(results) == 3
@@ -38,7 +38,7 @@ def test_actions_are_different_valid_and_in_order(name, kind):
                 for cheaper, other, _ in found[:k]:
                     assert cheaper <= cost
                     assert not (support | ~other).all(), "it changes all that a cheaper one does"
-    assert several >= 10
+    assert several >= 5
 
 
 def test_all_that_there_are_are_found():
