@@ -16,7 +16,7 @@ from ..estimators import check_table, read_labels
 from ._about import describe, versions
 from ._assemble import assemble
 from ._checkpoint import Checkpoint, fingerprint
-from ._groups import column_names, read_groups
+from ._groups import check_labelled, column_names, read_groups
 from ._part import Found, audit_part
 from ._people import PEOPLE_COLUMNS
 from ._rows import Columns, DataHash, Source, chunk_parts, recut, table_parts
@@ -132,6 +132,8 @@ def _in_memory(auditor, X, y, groups, size):
     X = X.to_pandas() if hasattr(X, "to_pandas") and not isinstance(X, pd.DataFrame) else X
     frame = check_table(auditor, X, reset=False, allow_missing=True)
     labels = read_groups(groups, frame)
+    if labels is not None:
+        check_labelled(labels)
     if taken := _taken(frame.columns):
         raise ValueError(*taken)
     y = None if y is None else read_labels(y, frame)
@@ -151,7 +153,7 @@ def _columns(auditor, y, groups, *, needs_names):
     if not named and (needs_names or y is not None or names):
         problems.append("the auditor was fitted on an array: fit it on a DataFrame, with names.")
     raise_problems("RecourseAuditor.audit", problems + _taken(_features(auditor)))
-    return Columns(_features(auditor) if named else None, y, names)
+    return Columns(_features(auditor) if named else None, y, list(dict.fromkeys(names)))
 
 
 def _taken(columns):

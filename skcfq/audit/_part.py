@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
+from ..metrics import accuracy
 from ._groups import GroupCells
 from ._people import join_tables, people_table, worst_people
 from ._tally import PersonFigures, Tally
@@ -100,6 +101,8 @@ def audit_part(auditor, part, keep=0):
     """
     try:
         frame, comparison = auditor._comparison(part.rows)
+        if part.y is not None:  # refuses missing labels, and text for numbers
+            accuracy(part.y, comparison.deployed_decision)
     except ValueError as error:
         if part.start is None:
             raise
