@@ -86,11 +86,18 @@ def run(code):
     return done.stdout.strip()
 
 
-HEAVY = ("torch", "skorch", "matplotlib", "onnx", "onnxruntime", "dask")
+HEAVY = ("torch", "skorch", "matplotlib", "onnx", "onnxruntime", "dask", "distributed")
 
 
 def test_importing_skcfq_is_light():
     code = f"import sys, skcfq; print([name for name in {HEAVY} if name in sys.modules])"
+    assert run(code) == "[]"
+
+
+def test_audits_load_what_reads_parts_when_parts_are_read():
+    # pandas itself imports pyarrow, where there is one.
+    names = ("dask", "distributed", "pyarrow.dataset", "pyarrow.parquet", "matplotlib")
+    code = f"import sys, skcfq.audit; print([name for name in {names} if name in sys.modules])"
     assert run(code) == "[]"
 
 

@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import platform
+import re
 
 import numpy as np
 
@@ -66,5 +67,5 @@ def _actions(actions):
 
 def _text(model):
     if hasattr(model, "get_params"):
-        return repr(model)
+        return re.sub(r" at 0x[0-9a-f]+", "", repr(model))  # addresses say nothing
     return f"{type(model).__module__}.{getattr(model, '__qualname__', type(model).__qualname__)}"

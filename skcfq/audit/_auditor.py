@@ -1,7 +1,6 @@
 """Audit a deployed classifier against its reference by the advice that the reference gives."""
 
 import numbers
-import time
 
 import numpy as np
 import pandas as pd
@@ -24,11 +23,7 @@ from ..estimators import (
     unwrap,
 )
 from ..recourse import BaseSolver
-from ._about import describe, versions
-from ._assemble import assemble
-from ._groups import read_groups
-from ._part import Part, audit_part
-from ._people import PEOPLE_COLUMNS
+from ._audit import check_audit, run_audit
 
 
 class RecourseAuditor(BaseEstimator):
@@ -195,21 +190,16 @@ class RecourseAuditor(BaseEstimator):
     def _solver(self):
         return None if self.solver is None else clone(self.solver)
 
-    def _comparison(self, X):
+    def _read(self, X):
+        """Checked rows, and both models as recourse sees them."""
         check_is_fitted(self, "actions_")
         frame = check_table(self, X, reset=False, allow_missing=True)
-        encodings = (self.actions_.encoding, self._deployed_actions.encoding)
-        reference, deployed = self._views(frame, *encodings)
-        result = compare(
-            reference,
-            deployed,
-            frame,
-            self.target_,
-            self._solver(),
-            self.actions_,
-            self._deployed_actions,
-        )
-        return frame, result
+        return frame, self._views(frame, self.actions_.encoding, self._deployed_actions.encoding)
+
+    def _comparison(self, X):
+        frame, views = self._read(X)
+        spaces = self.actions_, self._deployed_actions
+        return frame, compare(*views, frame, self.target_, self._solver(), *spaces)
 
     def predict(self, X):
         """Whether the reference's advice survives, person by person.
@@ -248,19 +238,52 @@ class RecourseAuditor(BaseEstimator):
         _, result = self._comparison(X)
         return result.score(y, result.deployed_decision)
 
-    def audit(self, X, y=None, groups=None, *, confidence_level=0.95):
+    def audit(
+        self,
+        X,
+        y=None,
+        groups=None,
+        *,
+        chunk_size=10_000,
+        max_people=None,
+        confidence_level=0.95,
+        n_jobs=None,
+        verbose=False,
+        checkpoint=None,
+    ):
         """Compare the models on a population, overall, by group and person by person.
+
+        Rows are audited in parts of `chunk_size`, wherever they come from, so that figures do not
+        depend on where that is, and memory does not grow with the number of rows. Dask's
+        partitions are audited as they are.
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            People, in the units of ``fit``.
-        y : array-like of shape (n_samples,), default=None
-            True labels, for the deployed model's accuracy.
+        X : array-like, DataFrame, iterator, path-like or Dask DataFrame
+            People, in the units of ``fit``: in memory; an iterator of frames, arrays or pairs ``(X,
+            y)``; a Parquet file or a folder of such files; a Dask DataFrame.
+        y : array-like of shape (n_samples,) or str, default=None
+            True labels, for the deployed model's accuracy. For rows that come in parts the name
+            of their column.
         groups : str, sequence of str or array-like of shape (n_samples,), default=None
-            A column of `X`, several, which are told apart one by one and all together, or labels.
+            A column, several, which are told apart one by one and all together, or labels. Rows
+            that come in parts have columns only, which need not be features.
+        chunk_size : int, default=10_000
+            Rows of a part.
+        max_people : int, default=None
+            Lines of the table of people, the worst ones; ``None`` is everybody, in order, for rows in
+            memory, and 1000 otherwise. 0: no table.
         confidence_level : float, default=0.95
             Coverage of the intervals.
+        n_jobs : int, default=None
+            Processes, as in joblib; under ``joblib.parallel_config(backend="dask")`` the workers
+            of its cluster. A Dask DataFrame uses the cluster it is on.
+        verbose : bool, default=False
+            Whether to show a bar of rows that are done.
+        checkpoint : path-like, default=None
+            A folder that remembers parts that are done: the same call goes on after the last
+            one. Files are written whole, and used only if checksum, models, settings and rows
+            agree.
 
         Returns
         -------
@@ -269,27 +292,22 @@ class RecourseAuditor(BaseEstimator):
         Raises
         ------
         ValueError
-            If `groups` names no column of `X` or has another length.
+            If columns are missing or unknown, `groups` names no column or has another length, rows
+            hold what the models do not take, or `checkpoint` is of another audit.
+        ImportError
+            For Parquet without pyarrow (``skcfq[parquet]``).
         """
         check_is_fitted(self, "actions_")
-        began = time.perf_counter()
-        frame = check_table(self, X, reset=False, allow_missing=True)
-        labels = read_groups(groups, frame)
-        taken = frame.columns.intersection(PEOPLE_COLUMNS).tolist()
-        if taken:
-            raise ValueError(f"X has columns {taken}, which the table of people adds: rename them.")
-        y = None if y is None else read_labels(y, frame)
-        found = audit_part(self, Part(X, y, labels), keep=None)
-        names = () if labels is None else tuple(labels)
-        about = describe(self) | {
-            "n_rows": found.n_rows,
-            "groups": list(names),
-            "confidence_level": confidence_level,
-            "source": "memory",
-            "n_parts": 1,
-            "people": "everybody",
-            "data_sha256": None,
-            "versions": versions(),
-            "seconds": round(time.perf_counter() - began, 3),
-        }
-        return assemble(found, names, confidence_level=confidence_level, about=about)
+        check_audit(chunk_size, max_people, confidence_level)
+        return run_audit(
+            self,
+            X,
+            y,
+            groups,
+            chunk_size=chunk_size,
+            max_people=max_people,
+            confidence_level=confidence_level,
+            n_jobs=n_jobs,
+            verbose=verbose,
+            checkpoint=checkpoint,
+        )

@@ -22,11 +22,14 @@ class Part:
         True labels.
     labels : DataFrame of shape (n_rows, n_groupings) or None
         Group labels, text.
+    start : int or None
+        Number of the first row, for messages about rows that came in parts.
     """
 
     rows: object
     y: np.ndarray | None = None
     labels: pd.DataFrame | None = None
+    start: int | None = None
 
     def __len__(self):
         return len(self.rows)
@@ -95,7 +98,13 @@ def audit_part(auditor, part, keep=0):
     -------
     Found
     """
-    frame, comparison = auditor._comparison(part.rows)
+    try:
+        frame, comparison = auditor._comparison(part.rows)
+    except ValueError as error:
+        if part.start is None:
+            raise
+        last = part.start + len(part) - 1
+        raise ValueError(f"rows {part.start} to {last}: {error}") from error
     figures = PersonFigures(comparison, part.y)
     cells, names = {(): figures.tally()}, None
     if part.labels is not None:
@@ -106,8 +115,7 @@ def audit_part(auditor, part, keep=0):
             names[rows] = joined(cell)
     people = None
     if keep is None or keep > 0:
-        people = people_table(frame, comparison, figures, names)
-        people = people if keep is None else worst_people(people, keep)
+        people = people_table(frame, comparison, figures, names, keep)
     return Found(len(frame), cells, people)
 
 

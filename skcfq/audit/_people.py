@@ -12,7 +12,7 @@ PEOPLE_COLUMNS = (
 DTYPES = {"float": np.dtype(float), "int": np.dtype("int64"), "bool": np.dtype(bool)}
 
 
-def people_table(frame, comparison, figures, labels):
+def people_table(frame, comparison, figures, labels, keep=None):
     """One row per person.
 
     Parameters
@@ -23,6 +23,8 @@ def people_table(frame, comparison, figures, labels):
     figures : PersonFigures
     labels : ndarray of str, shape (n_samples,), or None
         Everybody's group.
+    keep : int, default=None
+        Only the worst so many, see `worst_people`; ``None`` is everybody, in order.
 
     Returns
     -------
@@ -36,21 +38,24 @@ def people_table(frame, comparison, figures, labels):
         ["broken", "now refused", "not needed", "no advice"],
         "holds",
     )
+    rows = slice(None)
+    if keep is not None:
+        rows = _worst(outcome, deployed.cost, figures.gap)[:keep]
     columns = (
         comparison.reference_decision, comparison.deployed_decision, reference.needed, survives,
         reference.cost, deployed.cost, figures.gap, reference.status, deployed.status, outcome,
         labels,
     )  # fmt: skip
-    people = frame.copy()
+    people = frame.iloc[rows].copy()
     for name in frame.columns:
         # NaN equals NaN here: a missing category that stays is no change.
-        advised = [model.counterfactual[name] for model in (reference, deployed)]
-        if not all(after.equals(frame[name]) for after in advised):
+        advised = [model.counterfactual[name].iloc[rows] for model in (reference, deployed)]
+        if not all(after.equals(people[name]) for after in advised):
             people[f"{name} (reference)"], people[f"{name} (deployed)"] = advised
     pairs = zip(PEOPLE_COLUMNS, columns, strict=True)
-    added = {name: np.asarray(values) for name, values in pairs if values is not None}
-    plain = {name: _plain_column(column) for name, column in (people.assign(**added)).items()}
-    return pd.DataFrame(plain).set_axis(_plain_index(frame.index))
+    added = {name: np.asarray(values)[rows] for name, values in pairs if values is not None}
+    plain = {name: _plain_column(column) for name, column in people.assign(**added).items()}
+    return pd.DataFrame(plain).set_axis(_plain_index(people.index))
 
 
 def join_tables(tables, columns):
@@ -94,12 +99,8 @@ def worst_people(table, n):
         Broken advice first, then people whom only the deployed model refuses, then those whose
         recourse is lost, then by the recourse gap; who is alike stays in order.
     """
-    lost = (table["outcome"] == "holds") & table["deployed_cost"].isna()
-    rank = np.select(
-        [table["outcome"] == "broken", table["outcome"] == "now refused", lost], [0, 1, 2], 3
-    )
-    gap = table["recourse_gap"].fillna(-np.inf).to_numpy()
-    return table.iloc[np.lexsort((np.arange(len(table)), -gap, rank))[:n]]
+    order = _worst(*(table[c].to_numpy() for c in ("outcome", "deployed_cost", "recourse_gap")))
+    return table.iloc[order[:n]]
 
 
 def table_fields(table):
@@ -135,6 +136,14 @@ def read_table(record):
         values = [np.nan if value is None else value for value in values]
         columns[name] = pd.Series(values, dtype=DTYPES.get(dtype, object))
     return pd.DataFrame(columns).set_axis(_plain_index(pd.Index(index)))
+
+
+def _worst(outcome, deployed_cost, gap):
+    """Positions, worst first."""
+    lost = (outcome == "holds") & np.isnan(deployed_cost)
+    rank = np.select([outcome == "broken", outcome == "now refused", lost], [0, 1, 2], 3)
+    size = np.where(np.isnan(gap), -np.inf, gap)
+    return np.lexsort((np.arange(len(gap)), -size, rank))
 
 
 def _plain_column(column):

@@ -107,7 +107,10 @@ class GapSketch:
         Returns
         -------
         float
+            The smallest and the largest are exact.
         """
+        if rank in (0, self.n - 1):
+            return self.high if rank else self.low  # exact
         return float(self.values[np.searchsorted(self.counts.cumsum(), rank, side="right")])
 
     def quantile(self, q):

@@ -10,7 +10,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from skcfq import ActionSet, FullPrecisionClassifier, RecourseAuditor
+from skcfq import ActionSet, CoordinateSolver, FullPrecisionClassifier, RecourseAuditor
 
 
 def linear_model(weight, intercept, classes=(0, 1)):
@@ -217,3 +217,71 @@ def test_rows_are_only_read():
     RecourseAuditor(model, model, actions=ACTIONS).fit(X, [0, 1]).audit(X)
     pd.testing.assert_frame_equal(X, before)
     assert torch.is_grad_enabled()
+
+
+# ----- advice that fails for one group only --------------------------------------------------
+
+
+def scores_with_shift(shift):
+    """A model that grants where income > debt; of people with a flag it asks for 0.5 more."""
+
+    def scores(rows):
+        return (rows["income"] - rows["debt"] - 0.5 * rows["flag"] * shift).to_numpy()
+
+    return scores
+
+
+def planted(n_per_group, shift, seed=0):
+    """Two groups alike, every row refused; 30 % of the women carry the flag.
+
+    The flag says nothing to the reference. The deployed model asks those who carry it for more.
+    """
+    random = np.random.default_rng(seed)
+    n = 2 * n_per_group
+    debt = random.integers(10, 40, n) / 4
+    table = pd.DataFrame({"income": debt - random.integers(2, 9, n) / 4, "debt": debt})
+    table["sex"] = ["female", "male"] * n_per_group
+    women = np.flatnonzero(table["sex"] == "female")
+    table["flag"] = 0.0
+    table.loc[women[: round(0.3 * n_per_group)], "flag"] = 1.0
+    fields = table[["income", "debt", "flag"]]
+    some = pd.concat([fields.head(20), fields.head(20).assign(income=30.0)])
+    actions = ActionSet(
+        immutable=["debt", "flag"], bounds={"income": (0, 40)},
+        cost_weights={"income": 1.0, "debt": 1.0, "flag": 1.0},
+    )  # fmt: skip
+    auditor = RecourseAuditor(
+        scores_with_shift(0), scores_with_shift(shift), actions=actions,
+        solver=CoordinateSolver(n_starts=1, n_rounds=1),
+    )  # fmt: skip
+    return auditor.fit(some, [0] * 20 + [1] * 20), fields, table["sex"]
+
+
+def test_advice_that_fails_for_30_percent_of_one_group_is_found():
+    auditor, rows, sex = planted(200, shift=1)
+    result = auditor.audit(rows, groups=sex)
+    assert result.counts["advised"] == 400
+    assert result.measures["validity_drop"] == 0.15
+    assert result.by_group["female"]["validity_drop"] == pytest.approx(0.3)
+    assert result.by_group["male"]["validity_drop"] == 0
+    assert result.measures["validity_drop"].low > 0.1
+    test = next(test for test in result.tests if test.measure == "validity_drop")
+    assert test.p_adjusted < 1e-10
+    assert (test.highest, test.lowest) == ("female", "male")
+    assert test.difference == pytest.approx(0.3)
+    broken = result.people[result.people["outcome"] == "broken"]
+    assert set(broken["group"]) == {"female"}
+    assert (broken["flag"] == 1).all()
+    # Who must pay more pays 0.5 more.
+    more = broken["deployed_cost"] - broken["reference_cost"]
+    np.testing.assert_allclose(more, 0.5, atol=1e-2)
+    gaps = next(test for test in result.tests if test.measure == "median_recourse_gap")
+    assert gaps.p_adjusted < 1e-10
+
+
+def test_the_same_people_and_models_without_the_shift_give_no_finding():
+    auditor, rows, sex = planted(200, shift=0)
+    result = auditor.audit(rows, groups=sex)
+    assert result.counts["advised"] == 400
+    assert result.counts["broken"] == 0
+    assert [test.p_adjusted for test in result.tests] == [1.0, 1.0, 1.0]
