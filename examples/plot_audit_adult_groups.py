@@ -19,8 +19,10 @@ import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skcfq import CFQClassifier, FullPrecisionClassifier, RecourseAuditor
 from skcfq.datasets import fetch_adult
@@ -31,8 +33,13 @@ adult = fetch_adult()
 X_train, X_test, y_train, y_test = train_test_split(
     adult.data, adult.target, train_size=4000, test_size=2000, stratify=adult.target, random_state=0
 )
+# Rare categories count as one, so that new ones among the audited people are no surprise.
+words = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=10, sparse_output=False)
+encoder = ColumnTransformer(
+    [("words", words, make_column_selector(dtype_exclude="number"))], remainder=StandardScaler()
+)
 shared = {"actions": adult.realistic_actions, "target": adult.favourable, "random_state": 0}
-teacher = FullPrecisionClassifier((64, 32), **shared).fit(X_train, y_train)
+teacher = FullPrecisionClassifier((64, 32), preprocessor=encoder, **shared).fit(X_train, y_train)
 student = CFQClassifier((64, 32), bit_budget=4, teacher=FrozenEstimator(teacher), **shared).fit(
     X_train, y_train
 )
