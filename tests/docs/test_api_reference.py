@@ -11,7 +11,7 @@ import skcfq
 REFERENCE = Path(__file__).parents[2] / "docs" / "api.rst"
 SUBPACKAGES = (
     "actions", "audit", "datasets", "estimators", "export", "metrics", "plots", "quantization", "recourse",
-    "training",
+    "report", "training",
 )  # fmt: skip
 
 
