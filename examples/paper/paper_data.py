@@ -10,6 +10,8 @@ from sklearn.model_selection import train_test_split
 
 from skcfq import FullPrecisionClassifier, GreedySolver, PGDSolver, datasets
 from skcfq.actions import bind_actions
+from skcfq.estimators import network_view
+from skcfq.recourse import BaseSolver
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,12 +142,20 @@ class Reference:
     space : ActionSpace
         What people may do, bound to the learning rows.
     advice : RecourseResult
-        Of the test rows.
+        To the test rows.
+    held_advice : RecourseResult
+        To the rows that are held out.
     """
 
     teacher: FullPrecisionClassifier
     space: object
     advice: object
+    held_advice: object
+
+    def in_need(self, most, seed):
+        """Positions of at most so many test people who need recourse and have advice."""
+        people = np.flatnonzero(self.advice.needed & self.advice.success)
+        return np.sort(np.random.default_rng(seed).permutation(people)[:most])
 
 
 def reference(dataset, seed, setting, folder):
@@ -156,12 +166,12 @@ def reference(dataset, seed, setting, folder):
     key = (dataset, seed, setting.hidden_layer_sizes, setting.actions, setting.teacher)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f"{joblib.hash(key)}.lock"):
-        return _remembered(folder, key)
+        return _remembered(folder, _learn, key)
 
 
-@functools.lru_cache(maxsize=2)
-def _remembered(folder, key):
-    return joblib.Memory(folder, verbose=0).cache(_learn)(*key)
+@functools.lru_cache(maxsize=4)
+def _remembered(folder, function, key):
+    return joblib.Memory(folder, verbose=0).cache(function)(*key)
 
 
 def _learn(dataset, seed, hidden_layer_sizes, actions, teacher):
@@ -177,9 +187,60 @@ def _learn(dataset, seed, hidden_layer_sizes, actions, teacher):
     model = FullPrecisionClassifier(
         hidden_layer_sizes, actions=wanted, target=data.favourable, random_state=seed, **params
     ).fit(X, y)
-    return Reference(model, model.actions_, model.solve_recourse(data.data.iloc[rows.test]))
+    test, held = (model.solve_recourse(data.data.iloc[part]) for part in (rows.test, rows.held))
+    return Reference(model, model.actions_, test, held)
 
 
-def other_space(ref, actions, frame):
-    """Another action set, bound to a teacher and to the learning rows."""
-    return bind_actions(actions, ref.teacher.encoding_, frame).without_values()
+@dataclasses.dataclass(frozen=True)
+class OtherAdvice:
+    """A teacher's advice to a sample of the test people by other actions.
+
+    Attributes
+    ----------
+    rows : ndarray of int
+        Their positions among the test rows.
+    space : ActionSpace
+    advice : RecourseResult
+    """
+
+    rows: np.ndarray
+    space: object
+    advice: object
+
+
+def realistic_advice(cell, most, folder):
+    """The `OtherAdvice` by the realistic actions, to at most so many people who need it."""
+    ref = reference(cell.dataset, cell.seed, cell.setting, folder)
+    key = (cell.dataset, cell.seed, cell.setting, most, folder)
+    with FileLock(folder / f"{joblib.hash(key)}.lock"):
+        found = _remembered(folder, _advise, key)
+    # One encoding for teacher and advice, as in a fit.
+    space = dataclasses.replace(found.space, encoding=ref.teacher.encoding_)
+    return dataclasses.replace(found, space=space)
+
+
+def _advise(dataset, seed, setting, most, folder):
+    data, ref = load(dataset), reference(dataset, seed, setting, folder)
+    rows = split(dataset, seed)
+    learnt, who = data.data.iloc[rows.learn], ref.in_need(most, seed)
+    frame = data.data.iloc[rows.test].iloc[who]
+    teacher = ref.teacher
+    space = bind_actions(data.realistic_actions, teacher.encoding_, learnt).without_values()
+    view = network_view(teacher, frame.columns)
+    return OtherAdvice(who, space, view.solve(GreedySolver(), frame, data.favourable, space))
+
+
+class KnownAdvice(BaseSolver):
+    """A search that is over: all students are calibrated with the same advice of their teacher."""
+
+    def __init__(self, advice):
+        self.advice = advice
+
+    def solve(self, logits, X, target, actions, *, predict=None, decide=None, closed=None):
+        """The advice, for the people whom it was searched for."""
+        if len(X) != len(self.advice) or (X.index != self.advice.counterfactual.index).any():
+            raise ValueError("KnownAdvice was searched for other people.")
+        return self.advice
+
+    def _search(self, margin, problem):
+        raise NotImplementedError
