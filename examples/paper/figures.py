@@ -1,6 +1,6 @@
 """Tables and figures of the paper's grid, from the tidy file alone.
 
-    python examples/paper/figures.py results/results.csv.gz --out rendered/
+python examples/paper/figures.py results/results.csv.gz --out rendered/
 """
 
 import argparse
@@ -55,7 +55,12 @@ def legend(figure, axes, columns=3):
         known |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
     if known:
         figure.legend(
-            known.values(), known, loc="outside lower center", ncols=columns, fontsize=8, frameon=False
+            known.values(),
+            known,
+            loc="outside upper center",
+            ncols=columns,
+            fontsize=8,
+            frameon=False,
         )
 
 
@@ -79,7 +84,9 @@ def draw_main(summary):
         ax.grid(axis="x", alpha=0.3)
         ax.grid(axis="y", alpha=0.12)
     axes[0][0].set_yticks(range(len(methods)), methods, fontsize=8)
-    figure.supxlabel("mean |CRG| after the same calibration to VD ≤ 0.02 (± sd over seeds)", fontsize=9)
+    figure.supxlabel(
+        "mean |CRG| after the same calibration to VD ≤ 0.02 (± sd over seeds)", fontsize=9
+    )
     return figure
 
 
@@ -120,10 +127,14 @@ def draw_budgets(table):
     figure, axes = new_figure(
         len(panels), len(datasets), 1 + 2 * len(datasets), 1.2 + 1.7 * len(panels), sharex=True
     )
+    for dataset, ax in zip(datasets, axes[0], strict=True):
+        ax.set_title(dataset, fontsize=9)
     for row, (measure, calibrated) in zip(axes, panels, strict=True):
         for ax, dataset in zip(row, datasets, strict=True):
             chosen = part[
-                (part.dataset == dataset) & (part.measure == measure) & (part.calibrated == calibrated)
+                (part.dataset == dataset)
+                & (part.measure == measure)
+                & (part.calibrated == calibrated)
             ]
             for name, (colour, marker) in looks.items():
                 line = chosen[chosen.method == name].sort_values("bit_budget")
@@ -134,8 +145,6 @@ def draw_budgets(table):
             ax.grid(alpha=0.25)
             if measure != "accuracy":
                 ax.set_ylim(bottom=0)
-            if ax in axes[0]:
-                ax.set_title(dataset, fontsize=9)
             ax.tick_params(labelsize=8)
         end = ",\ncalibrated" if calibrated else ",\nas trained"
         row[0].set_ylabel(LABELS[measure] + end, fontsize=8)
@@ -152,17 +161,23 @@ def draw_rows(summary, study):
     panels = (("validity_drop", False), ("abs_recourse_gap", False), ("abs_recourse_gap", True))
     names = ("VD, as trained", "mean |CRG|, as trained", "mean |CRG|, calibrated")
     datasets = part.dataset.unique()
-    categories = {dataset: list(part[part.dataset == dataset][rows].unique())[::-1] for dataset in datasets}
+    categories = {
+        dataset: list(part[part.dataset == dataset][rows].unique())[::-1] for dataset in datasets
+    }
     looks = style(part.method) if rows != "method" else {None: ("#0072b2", "o")}
     sizes = [len(categories[dataset]) + 0.5 for dataset in datasets]
     figure, axes = new_figure(
         len(datasets), len(panels), 9.5, 1.4 + sum(sizes) * (0.24 if rows == "method" else 0.4),
         gridspec_kw={"height_ratios": sizes},
     )  # fmt: skip
+    for ax, name in zip(axes[0], names, strict=True):
+        ax.set_title(name, fontsize=9)
     for line, dataset in zip(axes, datasets, strict=True):
-        for ax, (measure, calibrated), title in zip(line, panels, names, strict=True):
+        for ax, (measure, calibrated) in zip(line, panels, strict=True):
             chosen = part[
-                (part.dataset == dataset) & (part.measure == measure) & (part.calibrated == calibrated)
+                (part.dataset == dataset)
+                & (part.measure == measure)
+                & (part.calibrated == calibrated)
             ]
             for i, (name, (colour, marker)) in enumerate(looks.items()):
                 points = chosen if name is None else chosen[chosen.method == name]
@@ -175,8 +190,6 @@ def draw_rows(summary, study):
             ax.tick_params(labelleft=ax is line[0], labelsize=8)
             ax.set_xlim(left=0)
             ax.grid(alpha=0.25)
-            if line is axes[0]:
-                ax.set_title(title, fontsize=9)
         line[0].set_ylabel(dataset, fontsize=9)
     if rows != "method":
         legend(figure, axes, 5)
@@ -212,6 +225,8 @@ def draw_robust(summary):
     datasets, methods = part.dataset.unique(), part.method.unique()
     figure, axes = new_figure(len(datasets), len(methods), 2 + 2.6 * len(methods), 1.2 + 2 * len(datasets),
                               sharey=True, sharex=True)  # fmt: skip
+    for ax, method in zip(axes[0], methods, strict=True):
+        ax.set_title(method, fontsize=9)
     for line, dataset in zip(axes, datasets, strict=True):
         for ax, method in zip(line, methods, strict=True):
             chosen = part[(part.dataset == dataset) & (part.method == method)]
@@ -219,12 +234,16 @@ def draw_robust(summary):
                                        strict=False):  # fmt: skip
                 points = chosen[chosen.measure == measure]
                 label = measure.removesuffix("_advice_fails").replace("_", " ")
-                ax.plot(points.people, points["mean"], "o", color=colour, label=f"advice for {label.replace('1 models', '1 model')}")
+                ax.plot(
+                    points.people,
+                    points["mean"],
+                    "o",
+                    color=colour,
+                    label=f"advice for {label.replace('1 models', '1 model')}",
+                )
             ax.tick_params(axis="x", rotation=30, labelsize=8)
             ax.set_ylim(bottom=0)
             ax.grid(alpha=0.3)
-            if line is axes[0]:
-                ax.set_title(method, fontsize=9)
         line[0].set_ylabel(f"{dataset}\nadvice that fails", fontsize=9)
     legend(figure, axes)
     return figure
@@ -241,9 +260,13 @@ def draw_theory(summary):
              "paper_condition": "by the paper's condition, margin > 2 eps"}  # fmt: skip
     for ax, dataset in zip(axes[0], datasets, strict=True):
         cells = part[(part.dataset == dataset) & part.people.str.startswith("radius")]
-        rows = list(dict.fromkeys(zip(cells.method, cells.bit_budget, cells.people, strict=True)))[::-1]
+        rows = list(dict.fromkeys(zip(cells.method, cells.bit_budget, cells.people, strict=True)))[
+            ::-1
+        ]
         for measure, (colour, marker) in looks.items():
-            values = cells[cells.measure == measure].set_index(["method", "bit_budget", "people"])["mean"]
+            values = cells[cells.measure == measure].set_index(["method", "bit_budget", "people"])[
+                "mean"
+            ]
             ax.plot(values.reindex(rows), range(len(rows)), marker, color=colour, ms=5,
                     label=words[measure], alpha=0.9)  # fmt: skip
         ax.set_yticks(range(len(rows)), [f"{m}, {b:g} bits, {p}" for m, b, p in rows], fontsize=6.5)
@@ -291,7 +314,11 @@ def render(table, folder):
         part = summary[(summary.study == study) & (summary.people != "held out")]
         tables[study] = wide(part, list(dict.fromkeys(["dataset", ROWS[study], "method"])))
         figures[study] = draw_rows(summary, study)
-    for study, draw in (("runtime", draw_runtime), ("robust", draw_robust), ("theory", draw_theory)):
+    for study, draw in (
+        ("runtime", draw_runtime),
+        ("robust", draw_robust),
+        ("theory", draw_theory),
+    ):
         if study in studies:
             part = summary[(summary.study == study) & (summary.people != "held out")]
             keys = ["dataset", "method", "bit_budget", "people", "calibrated"]

@@ -47,7 +47,9 @@ class Figure:
     def of(cls, calibrated, people, measure, value, n=0):
         """From an Estimate, or from a plain number about `n` people."""
         low, high = getattr(value, "low", float("nan")), getattr(value, "high", float("nan"))
-        return cls(calibrated, people, measure, float(value), low, high, int(getattr(value, "n", n)))
+        return cls(
+            calibrated, people, measure, float(value), low, high, int(getattr(value, "n", n))
+        )
 
 
 def versions():
@@ -104,10 +106,11 @@ def write_tidy(table, path):
     """Write the table as compressed CSV, the same bytes for the same table."""
     text = io.StringIO()
     table.to_csv(text, index=False, float_format="%.5g", lineterminator="\n")
-    with atomic_path(path) as part, open(part, "wb") as raw:
-        # Neither the time nor the name of the temporary file goes into the archive.
-        with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed:
-            packed.write(text.getvalue().encode())
+    # Neither the time nor the name of a temporary file goes into the archive.
+    packed = gzip.compress(text.getvalue().encode(), mtime=0)
+    with atomic_path(path) as part:
+        part.write_bytes(packed)
+    path.chmod(0o644)
 
 
 def read_tidy(path):

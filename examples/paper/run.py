@@ -52,13 +52,13 @@ def run(cells, folder, jobs=1):
     parallel = joblib.Parallel(
         n_jobs=jobs, batch_size=1, pre_dispatch="all", return_as="generator_unordered"
     )
-    with tqdm(total=sum(weights), desc=f"{len(left)} cells", unit="row", unit_scale=True) as bar:
-        with joblib.parallel_config("loky", inner_max_num_threads=1):
-            for weight in parallel(
-                joblib.delayed(_run_weighted)(cell, folder, weight)
-                for cell, weight in zip(left, weights, strict=True)
-            ):
-                bar.update(weight)
+    bar = tqdm(total=sum(weights), desc=f"{len(left)} cells", unit="row", unit_scale=True)
+    with bar, joblib.parallel_config("loky", inner_max_num_threads=1):
+        for weight in parallel(
+            joblib.delayed(_run_weighted)(cell, folder, weight)
+            for cell, weight in zip(left, weights, strict=True)
+        ):
+            bar.update(weight)
     return [cell for cell in cells if read_cell(folder, cell)["status"] != "done"]
 
 
