@@ -30,7 +30,7 @@ class Source:
     group : str
         Column whose groups are told apart.
     max_test : int or None
-        Of more test rows, so many are drawn: nearly everybody needs recourse in Bank Marketing.
+        Of more test rows, so many are drawn: searches for everybody would take most of the time.
     """
 
     fetch: object
@@ -48,8 +48,8 @@ SOURCES = {
     "synthetic": Source(_synthetic, 900),
     "german": Source(datasets.fetch_german_credit, 1000, 0.4, "personal_status"),
     "compas": Source(datasets.fetch_compas, 6172, group="race"),
-    "adult": Source(datasets.fetch_adult, 48842),
-    "bank": Source(datasets.fetch_bank_marketing, 45211, 0.1, "marital", 5000),
+    "adult": Source(datasets.fetch_adult, 48842, max_test=4000),
+    "bank": Source(datasets.fetch_bank_marketing, 45211, 0.1, "marital", 4000),
     "default": Source(datasets.fetch_credit_default, 30000, group="SEX"),
 }
 

@@ -190,7 +190,10 @@ QUICK_METHODS = ("LSQ-QAT", "CF-PTQ", "CFQ", "Faithful CFQ")
 def quick(study):
     """A study on small data, with few methods and one seed."""
     methods = [name for name in QUICK_METHODS if name in study.methods] or study.methods[:2]
-    methods = methods if study.name in ("main", "budgets") else methods[-2:]
+    if study.name in ("ablation", "runtime"):
+        methods = study.methods[:3]
+    elif study.name not in ("main", "budgets"):
+        methods = methods[-2:]
     small = ["german"] if study.name in ("main", "subgroups") else []
     return dataclasses.replace(
         study, datasets=("synthetic", *small), methods=tuple(methods), seeds=(0,),
