@@ -5,10 +5,20 @@ import numbers
 import numpy as np
 import torch
 
-from .._utils._sklearn import InstanceWith, Interval
+from .._utils._sklearn import InstanceWith, Interval, StrOptions
 from ..quantization import quant_layers
 from ..recourse import target_margin
-from ..training import FaithfulObjective, conformal_offset, deployed, held_out_split
+from ..training import (
+    FaithfulObjective,
+    FisherSensitivity,
+    OutputObjective,
+    RecourseSensitivity,
+    conformal_offset,
+    deployed,
+    held_out_split,
+)
+from ._checks import read_widths
+from ._quantized import Recipe
 from ._trained import BaseTrainedClassifier
 
 
@@ -55,17 +65,17 @@ class CFQClassifier(BaseTrainedClassifier):
         here, or a fitted one that was trained on other rows. ``None``: no shift.
     calibration_fraction : float, default=0.2
         Share of the rows held out for it, from teacher and quantized network alike.
-    allocation : RecourseSensitivity, FisherSensitivity or object with ``values``, default=None
+    allocation : "auto", RecourseSensitivity, FisherSensitivity, object with ``values`` or None, default="auto"
         How the widths of the layers are chosen: ``None`` learns them in training, an object tells the
         worth of each from the teacher's network beforehand. The budget is spent by an exact knapsack
-        either way.
+        either way. ``"auto"``: see Notes.
     pin : dict of int to width, default=None
         Layers whose width is settled, e.g. ``{0: 8, -1: 8}`` for the first and the last. They
         count for `bit_budget`.
-    start : OutputObjective or object with ``calibrate``, default=None
+    start : "auto", OutputObjective, object with ``calibrate`` or None, default="auto"
         Where training starts: ``None`` rounds the teacher's weights, ``OutputObjective()`` takes what
         post-training quantization makes of them. It needs widths that are settled before: an
-        `allocation`, or one width in `bits`. A small `lr` keeps what it gives.
+        `allocation`, or one width in `bits`. A small `lr` keeps what it gives. ``"auto"``: see Notes.
     search_fraction : float, default=0.3
         Share of the epochs during which widths are searched, if they are learned.
     preprocessor : {"auto"}, transformer or None, default="auto"
@@ -92,8 +102,9 @@ class CFQClassifier(BaseTrainedClassifier):
     batch_size : int or "auto", default="auto"
         Rows per step; ``"auto"`` is 256, and fewer where an epoch would have less than 64
         steps, but at least 32.
-    lr : float, default=3e-3
-        Learning rate of AdamW at the start; it falls to 0 along a cosine.
+    lr : float or "auto", default="auto"
+        Learning rate of AdamW at the start; it falls to 0 along a cosine. ``"auto"`` is 3e-4 after
+        a `start` from post-training quantization, else 3e-3.
     weight_decay : float, default=1e-2
         Of AdamW.
     class_weight : dict, "balanced" or None, default=None
@@ -146,6 +157,15 @@ class CFQClassifier(BaseTrainedClassifier):
     target_ : label
         The class that recourse leads to.
 
+    Notes
+    -----
+    An objective with a true ``keeps_teacher``, as :class:`FaithfulObjective`, asks the quantized network to
+    compute what the teacher does. Post-training quantization is nearly there, and training goes on
+    from it: for such an objective, ``start="auto"`` is ``OutputObjective()`` and ``allocation="auto"`` is
+    ``RecourseSensitivity()``, or ``FisherSensitivity()`` if nobody among the training rows needs recourse and
+    has advice. For other objectives, and where the teacher has no ReLU layers of the sizes in
+    `hidden_layer_sizes`, both are ``None``.
+
     See Also
     --------
     QATClassifier : The same training without the recourse terms.
@@ -175,6 +195,9 @@ class CFQClassifier(BaseTrainedClassifier):
         "eta": [Interval(numbers.Real, 0, None, closed="left")],
         "validity_level": [Interval(numbers.Real, 0, 1, closed="neither"), None],
         "calibration_fraction": [Interval(numbers.Real, 0, 1, closed="neither")],
+        "allocation": [InstanceWith(["values"]), StrOptions({"auto"}), None],
+        "start": [InstanceWith(["calibrate"]), StrOptions({"auto"}), None],
+        "lr": [Interval(numbers.Real, 0, None, closed="neither"), StrOptions({"auto"})],
     }
 
     def __init__(
@@ -192,9 +215,9 @@ class CFQClassifier(BaseTrainedClassifier):
         eta=1.0,
         validity_level=None,
         calibration_fraction=0.2,
-        allocation=None,
+        allocation="auto",
         pin=None,
-        start=None,
+        start="auto",
         search_fraction=0.3,
         preprocessor="auto",
         actions=None,
@@ -204,7 +227,7 @@ class CFQClassifier(BaseTrainedClassifier):
         memory=None,
         max_epochs=20,
         batch_size="auto",
-        lr=3e-3,
+        lr="auto",
         weight_decay=1e-2,
         class_weight=None,
         early_stopping=True,
@@ -254,6 +277,32 @@ class CFQClassifier(BaseTrainedClassifier):
 
     def _objective(self):
         return FaithfulObjective(eta=self.eta) if self.objective is None else self.objective
+
+    def _recipe(self):
+        keeps = getattr(self._objective(), "keeps_teacher", False)
+        allocation, start = self.allocation, self.start
+        if allocation == "auto":
+            allocation = RecourseSensitivity() if keeps else None
+        if start == "auto":
+            # Learned widths are settled too late to start from.
+            one_width = len(read_widths(self.bits, self.bit_budget)[0]) == 1
+            settled = allocation is not None or one_width
+            start = OutputObjective() if keeps and settled else None
+        return Recipe(allocation, start, self._rate(start))
+
+    def _rate(self, start):
+        return self.lr if self.lr != "auto" else 3e-3 if start is None else 3e-4
+
+    def _settled(self, recipe, lesson, same):
+        allocation, start = recipe.allocation, recipe.start
+        if self.allocation == "auto":
+            if not same:
+                allocation = None
+            elif allocation is not None and (lesson.advice is None or not lesson.counted.any()):
+                allocation = FisherSensitivity()
+        if self.start == "auto" and not same:
+            start = None
+        return Recipe(allocation, start, self._rate(start))
 
     def _hold_back(self, table, seed):
         if self.validity_level is None:

@@ -177,7 +177,10 @@ class FullPrecisionClassifier(BaseNetworkClassifier):
         sizes = (encoded.shape[1], *self.hidden_layer_sizes, len(self.classes_))
         module = mlp(sizes, torch.Generator().manual_seed(seed))
         train_rows, valid_rows = hold_out(self, table.merged_codes, seed)
-        plan = training_plan(self, len(train_rows), seed, task.hooks())
+        lr = self.lr
+        if lr == "auto":
+            lr = 1e-3 if len(self.hidden_layer_sizes) else 1e-2
+        plan = training_plan(self, len(train_rows), seed, task.hooks(), lr=lr)
         history = train(
             module,
             TaskObjective(bit_cost=0.0).prepare(None).terms,

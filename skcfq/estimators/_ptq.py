@@ -3,7 +3,7 @@
 from .._utils._errors import raise_problems
 from .._utils._sklearn import InstanceWith
 from ..training import FisherSensitivity, WeightObjective
-from ._quantized import BaseQuantizedClassifier
+from ._quantized import BaseQuantizedClassifier, Recipe
 from ._views import is_fitted, network_view, relu_twin, unwrap
 
 
@@ -176,8 +176,8 @@ class PTQClassifier(BaseQuantizedClassifier):
     def _objective(self):
         return WeightObjective() if self.objective is None else self.objective
 
-    def _allocation(self):
-        return FisherSensitivity() if self.allocation is None else self.allocation
+    def _recipe(self):
+        return Recipe(FisherSensitivity() if self.allocation is None else self.allocation)
 
     @property
     def _n_layers(self):
@@ -195,7 +195,7 @@ class PTQClassifier(BaseQuantizedClassifier):
         raise_problems(type(self).__name__, _twin_problems(self.teacher_, twin))
         return twin
 
-    def _quantize(self, module, network, lesson, codes, budget, seed, task):
+    def _quantize(self, module, network, lesson, codes, budget, seed, task, recipe):
         """Calibrate; the history is empty."""
         self._objective().calibrate(module, network, lesson)
         return []

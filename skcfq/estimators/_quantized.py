@@ -1,6 +1,7 @@
 """What all quantized classifiers share: a teacher, its recourse, widths within a budget."""
 
 import copy
+import dataclasses
 import numbers
 
 import numpy as np
@@ -36,6 +37,25 @@ from ._training import as_batch
 from ._views import is_fitted, network_view, relu_twin
 
 
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a network is quantized, once it is known what it is.
+
+    Attributes
+    ----------
+    allocation : object or None
+        What tells the worth of widths, by ``values``; None learns them.
+    start : object or None
+        What calibrates the network before training, by ``calibrate``.
+    lr : float or None
+        Learning rate; None without training.
+    """
+
+    allocation: object = None
+    start: object = None
+    lr: float | None = None
+
+
 class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
     """Common part of the quantized classifiers: everything but how the network is quantized."""
 
@@ -60,13 +80,25 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
         """What is kept or trained for: an object with ``needs_recourse``."""
         raise NotImplementedError
 
-    def _allocation(self):
-        """What tells the worth of widths: an object with ``values``; None learns them."""
-        return self.allocation
+    def _recipe(self):
+        """What is asked for, if the teacher's network is the one to quantize."""
+        raise NotImplementedError
 
-    def _start(self):
-        """What calibrates the network before training: an object with ``calibrate``, or None."""
-        return None
+    def _settled(self, recipe, lesson, same):
+        """What is done: the `recipe`, or what replaces it if ``"auto"`` may choose.
+
+        Parameters
+        ----------
+        recipe : Recipe
+        lesson : Lesson
+        same : bool
+            Whether the network to quantize is the teacher's.
+
+        Returns
+        -------
+        Recipe
+        """
+        return recipe
 
     @property
     def _n_layers(self):
@@ -91,7 +123,7 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
         """
         raise NotImplementedError
 
-    def _quantize(self, module, network, lesson, codes, budget, seed, task):
+    def _quantize(self, module, network, lesson, codes, budget, seed, task, recipe):
         """Quantize: change `module`, which starts as `network`, and return the history."""
         raise NotImplementedError
 
@@ -177,14 +209,14 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
             For bad input, listing all problems, before training.
         """
         table = self._read(X, y, sample_weight)
-        objective, allocation = self._objective(), self._allocation()
+        objective, recipe = self._objective(), self._recipe()
         widths, budget, _ = read_widths(self.bits, self.bit_budget)
         task = FitTask(self, X, y, 1 + self._n_subtasks, budget)
         seed = self._seed()
         table, held_back = self._hold_back(table, seed)
         searching = len(widths) > 1
         choosing = searching or np.ndim(self.activation_bits) > 0
-        asking = [objective, self._start(), allocation if choosing else None]
+        asking = [objective, recipe.start, recipe.allocation if choosing else None]
         teacher, space, advice = task.step(
             "teacher",
             lambda: learn_teacher(
@@ -199,16 +231,18 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
         self.teacher_, self.actions_, self.encoding_ = teacher, space, space.encoding
         view = network_view(teacher, table.frame.columns)
         encoded = self._encode(table.merged)
-        network = self._network(relu_twin(view), encoded.shape[1], seed)
+        twin = relu_twin(view)
+        network = self._network(twin, encoded.shape[1], seed)
         batch = as_batch(encoded, table.merged_codes, table.merged_weight)
         lesson = Lesson(
             batch.x, view.logits, self._target_index, table.merged, space, advice, batch.weight
         )
-        module, budget = self._rounded(network, lesson, widths, budget)
+        recipe = self._settled(recipe, lesson, network is twin)
+        module, budget = self._rounded(network, lesson, widths, budget, recipe.allocation)
         task.budget = budget
-        if allocation is not None and searching:
-            allocate_by_value(module, allocation.values(module, network, lesson), budget)
-        history = self._quantize(module, network, lesson, batch.y, budget, seed, task)
+        if recipe.allocation is not None and searching:
+            allocate_by_value(module, recipe.allocation.values(module, network, lesson), budget)
+        history = self._quantize(module, network, lesson, batch.y, budget, seed, task, recipe)
         if held_back is not None:
             self.calibration_ = self._calibrate(module, view, held_back)
         self._set_module(module, history)
@@ -219,14 +253,14 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
         task.done()
         return self
 
-    def _rounded(self, network, lesson, widths, budget):
+    def _rounded(self, network, lesson, widths, budget, allocation):
         """The network before training or calibration, pinned layers fixed, and the bit budget."""
         clips = None
         if self.activation_bits is not None:
             clips = calibrate_clips(network, lesson.x)
         module = build_quantized(
             linear_layers(network), widths, per_channel=self.per_channel,
-            activation_bits=self._activation_widths(network, lesson), clips=clips,
+            activation_bits=self._activation_widths(network, lesson, allocation), clips=clips,
             prune_fraction=self.prune_fraction,
         )  # fmt: skip
         layers = quant_layers(module)
@@ -239,7 +273,7 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
         allocate_by_preference(copy.deepcopy(module), budget)
         return module, budget
 
-    def _activation_widths(self, network, lesson):
+    def _activation_widths(self, network, lesson, allocation):
         """Width of each hidden activation: the same, or chosen within their budget."""
         if np.ndim(self.activation_bits) == 0:
             return self.activation_bits
@@ -247,10 +281,11 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
         if not sizes:
             return []
         widths = sorted(self.activation_bits)
-        asked = self._allocation()
-        if not hasattr(asked, "activation_values"):
-            asked = FisherSensitivity()
-        values = np.maximum.accumulate(asked.activation_values(widths, network, lesson), axis=1)
+        if not hasattr(allocation, "activation_values"):
+            allocation = FisherSensitivity()
+        values = np.maximum.accumulate(
+            allocation.activation_values(widths, network, lesson), axis=1
+        )
         return list(allocate_bits(values, sizes, widths, self.activation_budget))
 
     def _hold_back(self, table, seed):

@@ -8,7 +8,7 @@ from .._utils._sklearn import InstanceWith, Interval
 from ..quantization import linear_layers, mlp, quant_layers
 from ..training import Batch, allocate_by_preference, train
 from ._checks import read_widths
-from ._quantized import BaseQuantizedClassifier
+from ._quantized import BaseQuantizedClassifier, Recipe
 from ._training import TRAINING_CONSTRAINTS, hold_out, training_plan, training_problems
 
 
@@ -89,18 +89,19 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
 
     def _problems(self, frame):
         problems = [*super()._problems(frame), *training_problems(self)]
-        if self.start is not None:
-            if hasattr(self.start, "problems"):
-                problems += self.start.problems()
-            if self.allocation is None and len(read_widths(self.bits, self.bit_budget)[0]) > 1:
+        recipe = self._recipe()
+        if recipe.start is not None:
+            if hasattr(recipe.start, "problems"):
+                problems += recipe.start.problems()
+            if recipe.allocation is None and len(read_widths(self.bits, self.bit_budget)[0]) > 1:
                 problems.append(
                     f"start={self.start!r} needs widths that are settled before training: give "
                     "allocation, or one width in bits."
                 )
         return problems
 
-    def _start(self):
-        return self.start
+    def _recipe(self):
+        return Recipe(self.allocation, self.start, self.lr)
 
     @property
     def _n_layers(self):
@@ -116,17 +117,17 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
         if twin is not None and [each.out_features for each in linear_layers(twin)] == sizes[1:]:
             return twin
         for name in ("allocation", "start"):
-            if getattr(self, name) is not None:
+            if getattr(self, name) not in (None, "auto"):
                 raise ValueError(
                     f"{name}={getattr(self, name)!r} goes by the teacher's layers, but the teacher has "
                     f"no ReLU layers of the sizes {sizes}: give its hidden_layer_sizes, or {name}=None."
                 )
         return mlp(sizes, torch.Generator().manual_seed(seed))
 
-    def _quantize(self, module, network, lesson, codes, budget, seed, task):
+    def _quantize(self, module, network, lesson, codes, budget, seed, task, recipe):
         """Train; returns the history."""
-        if self.start is not None:
-            self.start.calibrate(module, network, lesson)
+        if recipe.start is not None:
+            recipe.start.calibrate(module, network, lesson)
         prepared = self._objective().prepare(lesson)
         batch = Batch(lesson.x, codes, lesson.weight, prepared.points, prepared.extra)
         train_rows, valid_rows = hold_out(self, codes.numpy(), seed)
@@ -142,6 +143,7 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
                 len(train_rows),
                 seed,
                 task.hooks(),
+                lr=recipe.lr,
                 bit_budget=budget,
                 search_epochs=max(1, round(self.search_fraction * self.max_epochs))
                 if searching

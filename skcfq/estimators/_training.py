@@ -66,19 +66,11 @@ def as_batch(encoded, codes, weight):
 
 
 def training_plan(estimator, n_rows, seed, hooks=(), **kwargs):
-    """The estimator's training parameters as a plan for so many rows."""
+    """The estimator's training parameters as a plan for so many rows; `lr` among `kwargs`."""
     auto = estimator.batch_size == "auto"
-    lr = (
-        estimator.lr
-        if estimator.lr != "auto"
-        else 1e-3
-        if len(estimator.hidden_layer_sizes)
-        else 1e-2
-    )
     return TrainingPlan(
         max_epochs=estimator.max_epochs,
         batch_size=min(256, max(32, n_rows // 64)) if auto else estimator.batch_size,
-        lr=lr,
         weight_decay=estimator.weight_decay,
         patience=estimator.n_iter_no_change if estimator.early_stopping else None,
         seed=seed,

@@ -68,7 +68,7 @@ class FaithfulObjective(BaseEstimator):
     eta : float, default=1.0
         Weight of the two sides of the boundary: squared shortfalls of the margins, so that the
         worst broken advice counts most.
-    distil : float, default=0.3
+    distil : float, default=1.0
         Weight of the distilled logits.
     inner_margin : float, default=0.5
         Logit margin asked for at the advice. A larger one makes advice safer, and the model a
@@ -90,12 +90,14 @@ class FaithfulObjective(BaseEstimator):
     """
 
     needs_recourse = True
+    #: What is asked for is what the teacher computes: training may start from its calibrated copy.
+    keeps_teacher = True
 
     def __init__(
         self,
         *,
         eta=1.0,
-        distil=0.3,
+        distil=1.0,
         inner_margin=0.5,
         outer_margin=0.1,
         rho=0.05,

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -12,6 +13,7 @@ from skcfq import (
     CFQClassifier,
     FisherSensitivity,
     OutputObjective,
+    PaperObjective,
     PTQClassifier,
     QATClassifier,
     RecourseSensitivity,
@@ -98,7 +100,7 @@ def test_training_starts_from_post_training_quantization(credit, teacher, classi
     ).fit(credit.data, credit.target)  # fmt: skip
     frozen = {"lr": 1e-12, "weight_decay": 0.0, **settings}
     started = small(classifier, teacher, credit, start=OutputObjective(), **frozen)
-    plain = small(classifier, teacher, credit, **frozen)
+    plain = small(classifier, teacher, credit, start=None, **frozen)
     scores = expected.decision_function(credit.data)
     np.testing.assert_allclose(started.decision_function(credit.data), scores, atol=1e-4)
     assert np.abs(plain.decision_function(credit.data) - scores).max() > 0.01
@@ -191,3 +193,70 @@ def test_a_generous_activation_budget_takes_the_widest(credit, teacher):
 def test_activation_widths_that_cannot_be(credit, teacher, params, message):
     with pytest.raises(ValueError, match=message):
         small(QATClassifier, teacher, credit, **params)
+
+
+def automatic(**settings):
+    """What ``"auto"`` stands for, given by hand."""
+    return {"allocation": RecourseSensitivity(), "start": OutputObjective(), "lr": 3e-4, **settings}
+
+
+def same_model(a, b):
+    return all(
+        torch.equal(x, y)
+        for x, y in zip(
+            a.net_.module_.state_dict().values(), b.net_.module_.state_dict().values(), strict=True
+        )
+        if torch.is_tensor(x)
+    )
+
+
+def test_the_faithful_objective_trains_on_from_post_training_quantization(credit, teacher):
+    default = small(CFQClassifier, teacher, credit)
+    assert same_model(default, small(CFQClassifier, teacher, credit, **automatic()))
+    plain = {"allocation": None, "start": None, "lr": 3e-3}
+    assert not same_model(default, small(CFQClassifier, teacher, credit, **plain))
+
+
+@pytest.mark.parametrize("bits", [4, (2, 4, 8)])
+def test_other_objectives_start_from_rounded_weights(credit, teacher, bits):
+    given = {"objective": PaperObjective(), "bits": bits}
+    plain = {"allocation": None, "start": None, "lr": 3e-3}
+    found = small(CFQClassifier, teacher, credit, **given)
+    assert same_model(found, small(CFQClassifier, teacher, credit, **given, **plain))
+
+
+def test_each_automatic_setting_follows_the_others(credit, teacher):
+    """Learned widths leave nothing to start from, and one width nothing to allocate."""
+    learned = small(CFQClassifier, teacher, credit, allocation=None)
+    plain = {"allocation": None, "start": None, "lr": 3e-3}
+    assert same_model(learned, small(CFQClassifier, teacher, credit, **plain))
+    uniform = small(CFQClassifier, teacher, credit, allocation=None, bits=4)
+    started = automatic(allocation=None, bits=4)
+    assert same_model(uniform, small(CFQClassifier, teacher, credit, **started))
+
+
+def test_without_a_teacher_of_the_same_layers_widths_are_learned(credit, teacher):
+    """A network of other sizes is nothing that could start from the teacher's."""
+    params = {
+        "hidden_layer_sizes": (5,), "teacher": FrozenEstimator(teacher), "actions": credit.actions,
+        "target": "granted", "max_epochs": 3, "random_state": 0,
+    }  # fmt: skip
+    auto = CFQClassifier(**params).fit(credit.data, credit.target)
+    plain = CFQClassifier(**params, allocation=None, start=None, lr=3e-3)
+    assert same_model(auto, plain.fit(credit.data, credit.target))
+
+
+def test_where_nobody_needs_recourse_widths_follow_the_outputs(credit, teacher):
+    """RecourseSensitivity has nothing to measure there, and says so if it was asked for."""
+    accepted = teacher.predict(credit.data) == "granted"
+    X, y = credit.data[accepted].copy(), credit.target[accepted].copy()
+    y.iloc[0] = "refused"  # two classes, but no decision that needs recourse
+    params = {
+        "hidden_layer_sizes": (16, 8), "teacher": FrozenEstimator(teacher), "actions": credit.actions,
+        "target": "granted", "max_epochs": 2, "random_state": 0, "bits": (2, 4, 8),
+    }  # fmt: skip
+    auto = CFQClassifier(**params).fit(X, y)
+    fisher = CFQClassifier(**params, allocation=FisherSensitivity()).fit(X, y)
+    assert same_model(auto, fisher)
+    with pytest.raises(ValueError, match="nobody among the training rows needs recourse"):
+        CFQClassifier(**params, allocation=RecourseSensitivity()).fit(X, y)

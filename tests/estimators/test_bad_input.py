@@ -319,8 +319,8 @@ def test_all_wrong_parameters_are_listed(X, y):
         "CFQClassifier has 3 problems:\n"
         "  1. The 'eta' parameter of CFQClassifier must be a float in the range [0.0, inf). Got -2 "
         "instead.\n"
-        "  2. The 'lr' parameter of CFQClassifier must be a float in the range (0.0, inf). Got -1 "
-        "instead.\n"
+        "  2. The 'lr' parameter of CFQClassifier must be a float in the range (0.0, inf) or a str among "
+        "{'auto'}. Got -1 instead.\n"
         "  3. The 'max_epochs' parameter of CFQClassifier must be an int in the range [1, inf). Got "
         "0 instead."
     ):
