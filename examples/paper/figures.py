@@ -17,7 +17,7 @@ from paper_tables import paper_claim, rst_table, summarise, targets, wide, with_
 COLOURS = {
     "LSQ-QAT": "#d55e00", "PACT-QAT": "#e69f00", "Mixed precision": "#cc79a7", "CF-PTQ": "#7f7f7f",
     "PTQ": "#bbbbbb", "CFQ": "#000000", "Faithful CFQ": "#0072b2",
-    "Faithful CFQ, PTQ start": "#009e73", "Faithful CFQ, rounded start": "#56b4e9",
+    "Faithful CFQ, rounded start": "#56b4e9",
 }  # fmt: skip
 MARKERS = "osD^vP*Xhd"
 LABELS = {

@@ -7,7 +7,7 @@ import re
 
 import joblib
 from paper_data import ACTION_SETS, ADVISERS, SOURCES, TEACHERS
-from paper_methods import FAITHFUL, MAIN, METHODS, PAPER, STARTS
+from paper_methods import FAITHFUL, MAIN, METHODS, PAPER
 
 from skcfq._utils._errors import raise_problems
 
@@ -126,7 +126,7 @@ FEW = ("LSQ-QAT", "CF-PTQ", "CFQ", "Faithful CFQ")
 CURVES = ("LSQ-QAT", "PACT-QAT", "Mixed precision", "CFQ", "Faithful CFQ")
 
 STUDIES = (
-    Study("main", "All methods at 4 bits.", ALL, (*MAIN, *STARTS), seeds=SEEDS, measure="main"),
+    Study("main", "All methods at 4 bits.", ALL, (*MAIN, "Faithful CFQ, rounded start"), seeds=SEEDS, measure="main"),
     Study(
         "budgets", "Average bits of the weights; 4 bits are those of the main table.", ALL, CURVES,
         (2, 3, 8), SEEDS,
@@ -138,7 +138,7 @@ STUDIES = (
     ),
     Study(
         "ablation", "Objectives term by term.", SMALL,
-        (*FAITHFUL, "Mixed precision", *(name for name in PAPER if "K" not in name), "CFQ",
+        (*FAITHFUL, "Faithful CFQ, rounded start", "Mixed precision", *(name for name in PAPER if "K" not in name), "CFQ",
          "CFQ-uniform", "CFQ + match", "CFQ, K = 3", "CFQ + hinge"), measure="sample",
     ),
     Study(

@@ -2,7 +2,6 @@
 
 from skcfq import CFQClassifier, FaithfulObjective, PaperObjective
 from skcfq.estimators import paper_methods
-from skcfq.training import OutputObjective, RecourseSensitivity
 
 #: Terms of the faithful objective, one at a time left out or changed.
 FAITHFUL = {
@@ -26,16 +25,8 @@ PAPER = {
     "CFQ, K = 5": {"match_action": 0.1, "match_cost": 0.1, "match_steps": 5},
 }
 
-#: Two ways to start the faithful training, whatever is the default.
-STARTS = {
-    "Faithful CFQ, rounded start": {"lr": 3e-3, "max_epochs": 20},
-    "Faithful CFQ, PTQ start": {
-        "start": OutputObjective(),
-        "allocation": RecourseSensitivity(),
-        "lr": 3e-4,
-        "max_epochs": 20,
-    },
-}
+#: The faithful method as it was first: trained from nearest rounding, with learned widths.
+ROUNDED = {"start": None, "allocation": None, "lr": 3e-3}
 
 
 def all_methods(bit_budget, *, training=None, **common):
@@ -48,11 +39,8 @@ def all_methods(bit_budget, *, training=None, **common):
         )
 
     methods |= {name: cfq(PaperObjective(**params)) for name, params in PAPER.items()}
-    methods |= {
-        name: cfq(FaithfulObjective(**params), **STARTS["Faithful CFQ, rounded start"])
-        for name, params in FAITHFUL.items()
-    }
-    methods |= {name: cfq(FaithfulObjective(), **params) for name, params in STARTS.items()}
+    methods |= {name: cfq(FaithfulObjective(**params)) for name, params in FAITHFUL.items()}
+    methods["Faithful CFQ, rounded start"] = cfq(FaithfulObjective(), **ROUNDED)
     return methods
 
 

@@ -13,7 +13,7 @@ SHOWN = {
     "newly_accepted": "newly accepted",
 }
 CELL = ["study", "dataset", "setting", "method", "bit_budget", "people", "calibrated"]
-FAITHFUL = ("Faithful CFQ", "Faithful CFQ, PTQ start", "Faithful CFQ, rounded start")
+FAITHFUL = ("Faithful CFQ", "Faithful CFQ, rounded start")
 
 #: Methods without a faithful or a paper's recourse loss: what the best one of is a baseline.
 BASELINES = (
