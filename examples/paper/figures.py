@@ -25,6 +25,14 @@ LABELS = {
     "decision_flips": "changed decisions", "recourse_gap": "mean CRG", "weighted_gap": "weighted CRG",
 }  # fmt: skip
 
+#: Columns that only the CSV files have: a page is not as wide.
+TOO_WIDE = [
+    f"{name}{end}"
+    for name in ("weighted CRG", "newly accepted", "mean CRG")
+    for end in ("", ", calibrated")
+    if (name, end) != ("mean CRG", "")
+]
+
 #: What a point of each study's figure is about: the column whose values are the rows of a panel.
 ROWS = {
     "activations": "method", "ablation": "method", "backbones": "setting", "costs": "setting",
@@ -64,6 +72,13 @@ def legend(figure, axes, columns=3):
         )
 
 
+def main_colour(method):
+    """Blue for the faithful objective, black for the paper's, grey for 8 bits, red for the others."""
+    if method == "PTQ-8":
+        return "#aaaaaa"
+    return "#0072b2" if "Faithful" in method else "#000000" if "CFQ" in method else "#d55e00"
+
+
 def draw_main(summary):
     """All methods: mean |CRG| once everybody has the same validity drop, with accuracy lost."""
     part = summary[(summary.study == "main") & (summary.people == "everyone") & summary.calibrated]
@@ -74,8 +89,7 @@ def draw_main(summary):
     for ax, dataset in zip(axes[0], datasets, strict=True):
         chosen = part[(part.dataset == dataset) & (part.measure == "abs_recourse_gap")]
         values = chosen.set_index("method").reindex(methods)
-        colours = ["#0072b2" if "Faithful" in name else "#000000" if "CFQ" in name else "#d55e00"
-                   for name in methods]  # fmt: skip
+        colours = [main_colour(name) for name in methods]
         ax.hlines(range(len(methods)), values["mean"] - values["sd"], values["mean"] + values["sd"],
                   color=colours, lw=1.2)  # fmt: skip
         ax.scatter(values["mean"], range(len(methods)), color=colours, s=18, zorder=3)
@@ -333,7 +347,7 @@ def render(table, folder):
         written.append(folder / "tables" / f"{name}.csv")
         content.to_csv(written[-1], index=False)
         written.append(folder / "tables" / f"{name}.rst")
-        written[-1].write_text(rst_table(content))
+        written[-1].write_text(rst_table(content.drop(columns=TOO_WIDE, errors="ignore")))
     for name, figure in figures.items():
         written.append(folder / "figures" / f"{name}.svg")
         figure.savefig(written[-1], metadata={"Date": None})

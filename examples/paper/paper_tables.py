@@ -13,7 +13,7 @@ SHOWN = {
     "newly_accepted": "newly accepted",
 }
 CELL = ["study", "dataset", "setting", "method", "bit_budget", "people", "calibrated"]
-FAITHFUL = ("Faithful CFQ", "Faithful CFQ, rounded start")
+FAITHFUL = ("Faithful CFQ",)
 
 #: Methods without a faithful or a paper's recourse loss: what the best one of is a baseline.
 BASELINES = (
@@ -125,7 +125,11 @@ def paper_claim(table):
             mean, sd = values["mean"][calibrated][measure], values["sd"][calibrated][measure]
             best = mean[rivals].idxmin()
             gap, spread = mean["CFQ"] - mean[best], sd["CFQ"] + sd[best]
-            word = "no difference" if not abs(gap) > spread else "better" if gap < 0 else "worse"
+            word = "better" if gap < 0 else "worse"
+            if pd.isna(spread):
+                word += ", one seed"
+            elif not abs(gap) > spread:
+                word = "no difference"
             return f"{mean['CFQ']:.3f} / {mean[best]:.3f} ({best}): {word}"
 
         accuracy = values["mean"][False]["accuracy"]
