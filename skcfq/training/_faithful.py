@@ -30,6 +30,11 @@ class DistilTerm:
         return self.strength * loss
 
 
+#: The inner margin is at most so many standard deviations of the student's error at the advice: a
+#: margin that nothing threatens would only make the student lenient.
+MARGIN_IN_ERRORS = 10.0
+
+
 @dataclasses.dataclass(frozen=True)
 class BracketTerm:
     """Both sides of the boundary: in with a margin at the advice, out just short of it."""
@@ -41,11 +46,15 @@ class BracketTerm:
     def __call__(self, step):
         inside = target_margin(step.logits_at("recourse"), step.targets)
         outside = target_margin(step.logits_at("short"), step.targets)
+        teacher = target_margin(step.batch.extra["teacher_recourse"], step.targets)
+        error = (inside - teacher).detach()
+        spread = step.recourse_mean((error - step.recourse_mean(error)).square()).sqrt()
+        wanted = (MARGIN_IN_ERRORS * spread).clamp(max=self.inner)
         # The teacher itself may be nearer to the boundary than the outer margin asks for.
         asked = torch.minimum(
             -step.batch.extra["short_margin"], torch.full_like(outside, self.outer)
         )
-        loss = (self.inner - inside).clamp(min=0) ** 2 + (outside + asked).clamp(min=0) ** 2
+        loss = (wanted - inside).clamp(min=0) ** 2 + (outside + asked).clamp(min=0) ** 2
         return self.strength * step.recourse_mean(loss)
 
 
@@ -71,8 +80,9 @@ class FaithfulObjective(BaseEstimator):
     distil : float, default=1.0
         Weight of the distilled logits.
     inner_margin : float, default=0.5
-        Logit margin asked for at the advice. A larger one makes advice safer, and the model a
-        little more lenient.
+        Logit margin asked for at the advice, at most ten standard deviations of the errors that the
+        quantized network makes there. A larger one makes advice safer, and the model a little more
+        lenient.
     outer_margin : float, default=0.1
         Logit margin asked for just short of it, at most the teacher's own.
     rho : float, default=0.05

@@ -171,6 +171,28 @@ def test_bracket_punishes_both_sides(lesson):
     assert bracket(step_of(strict, lesson, prepared)).item() == pytest.approx(0.3**2, rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("weight", "inner"), [([1.0, 2.0], 0.0), ([1.01, 2.0], None), ([3.0, 1.0], 0.5)]
+)
+def test_inner_margin_is_at_most_ten_spreads_of_the_errors(lesson, weight, inner):
+    """A student that is wrong alike everywhere needs no margin, a bad one needs the whole."""
+    prepared = FaithfulObjective(inner_margin=0.5, outer_margin=0.0).prepare(lesson)
+    (bracket,) = [term for term in prepared.terms if isinstance(term, BracketTerm)]
+    student = affine(weight, -1.3)
+    counted = prepared.extra["counted"].bool()
+    with torch.no_grad():
+        inside, short = (
+            (logits[:, 1] - logits[:, 0])[counted]
+            for logits in (student(prepared.points[name]) for name in ("recourse", "short"))
+        )
+        if inner is None:
+            inner = 10 * inside.std(correction=0).item()
+            assert 0 < inner < 0.5
+    expected = ((inner - inside).clamp(min=0) ** 2 + short.clamp(min=0) ** 2).mean().item()
+    found = bracket(step_of(student, lesson, prepared)).item()
+    assert found == pytest.approx(expected, rel=1e-2)
+
+
 def test_faithful_objective_counts_only_people_who_need_and_have_advice(lesson):
     prepared = FaithfulObjective().prepare(lesson)
     np.testing.assert_array_equal(
