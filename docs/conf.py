@@ -4,7 +4,9 @@ Nothing is fetched: names of other packages are set in code font and not linked.
 """
 
 import os
+import sys
 import warnings
+from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -27,7 +29,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
-exclude_patterns = ["_build", "_templates", "**/README.rst"]
+exclude_patterns = ["_build", "_templates", "**/README.rst", "paper_rendered"]
 templates_path = ["_templates"]
 myst_enable_extensions = ["dollarmath"]
 
@@ -49,7 +51,7 @@ html_sidebars = {
     page: []
     for page in (
         "index", "getting_started", "recourse_and_quantization", "actions", "pipelines_and_grids",
-        "design", "changelog",
+        "design", "changelog", "paper_results",
     )
 }  # fmt: skip
 html_math_renderer = "mathml"
@@ -107,7 +109,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     # Without the data, audits on them are shown but not run.
     "filename_pattern": r"/plot_" if published_data_are_here() else r"/plot_(?!audit_)",
-    "ignore_pattern": r"benchmarks|grid_search_adult|__init__",
+    "ignore_pattern": r"benchmarks|paper|grid_search_adult|__init__",
     "abort_on_example_error": True,
     "parallel": 2,
     "download_all_examples": False,
@@ -126,7 +128,21 @@ def write_mathml(writer, node):
     raise nodes.SkipNode
 
 
+# ----- results of the paper's grid -------------------------------------------------------------
+
+
+def render_results(app):
+    """Draw tables and figures of the committed results: nothing is computed anew."""
+    paper = Path(app.srcdir).parent / "examples" / "paper"
+    sys.path.insert(0, str(paper))
+    from figures import render
+    from paper_store import read_tidy
+
+    render(read_tidy(paper / "results.csv.gz"), Path(app.srcdir) / "paper_rendered")
+
+
 def setup(app):
     """Connect the hooks."""
+    app.connect("builder-inited", render_results)
     app.connect("autodoc-skip-member", skip_foreign_members)
     app.add_html_math_renderer("mathml", (write_mathml, None), (write_mathml, None))

@@ -1,0 +1,48 @@
+"""Every method of the grid by its name: those of the paper, and what the ablations change."""
+
+from skcfq import CFQClassifier, FaithfulObjective, PaperObjective
+from skcfq.estimators import paper_methods
+
+#: Terms of the faithful objective, one at a time left out or changed.
+FAITHFUL = {
+    "Faithful": {},
+    "Faithful, no distillation": {"distil": 0.0},
+    "Faithful, no boundary": {"eta": 0.0},
+    "Faithful, inside only": {"outer_margin": 0.0, "distil": 0.0},
+    "Faithful, no inner margin": {"inner_margin": 0.0},
+    "Faithful, labels too": {"task": 1.0},
+}
+
+#: Terms of the paper's objective, likewise. Without recourse loss it is mixed precision.
+PAPER = {
+    "CFQ, eta 0": {"eta": 0.0},
+    "CFQ, eta 0.25": {"eta": 0.25},
+    "CFQ, eta 0.5": {"eta": 0.5},
+    "CFQ, eta 2": {"eta": 2.0},
+    "CFQ, K = 1": {"match_action": 0.1, "match_cost": 0.1, "match_steps": 1},
+    "CFQ, K = 2": {"match_action": 0.1, "match_cost": 0.1, "match_steps": 2},
+    "CFQ, K = 3": {"match_action": 0.1, "match_cost": 0.1, "match_steps": 3},
+    "CFQ, K = 5": {"match_action": 0.1, "match_cost": 0.1, "match_steps": 5},
+}
+
+#: The faithful method as it was first: trained from nearest rounding, with learned widths.
+ROUNDED = {"start": None, "allocation": None, "lr": 3e-3}
+
+
+def all_methods(bit_budget, *, training=None, **common):
+    """Unfitted classifiers by name; arguments are those of :func:`skcfq.estimators.paper_methods`."""
+    methods = paper_methods(bit_budget, training=training, **common)
+
+    def cfq(objective=None, **params):
+        return CFQClassifier(
+            bit_budget=bit_budget, objective=objective, **{**common, **params, **(training or {})}
+        )
+
+    methods |= {name: cfq(PaperObjective(**params)) for name, params in PAPER.items()}
+    methods |= {name: cfq(FaithfulObjective(**params)) for name, params in FAITHFUL.items()}
+    methods["Faithful CFQ, rounded start"] = cfq(FaithfulObjective(), **ROUNDED)
+    return methods
+
+
+MAIN = tuple(paper_methods())
+METHODS = tuple(all_methods(4))
