@@ -3,6 +3,7 @@
 import contextlib
 import os
 import tempfile
+import uuid
 from pathlib import Path
 
 
@@ -30,9 +31,9 @@ def atomic_path(path):
     'whole'
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    part = Path(name)
+    # Not by mkstemp, whose files nobody else may read.
+    part = path.parent / f".{path.name}.{uuid.uuid4().hex}.part"
+    part.touch(exist_ok=False)
     try:
         yield part
         os.replace(part, path)
@@ -41,7 +42,7 @@ def atomic_path(path):
 
 
 def writable_problems(path):
-    """What keeps a file from being written, tried before the work whose result it shall hold.
+    """Why a file cannot be written, tried before the work whose result it shall hold.
 
     Parameters
     ----------
@@ -50,18 +51,22 @@ def writable_problems(path):
     Returns
     -------
     list of str
-        Empty if it can be written.
+        One sentence; empty if the path can be written.
 
     Examples
     --------
-    >>> writable_problems("no/such/folder/report.html")
-    ['it cannot be written: No such file or directory (no/such/folder).']
+    >>> writable_problems("no such folder/audit.html")
+    ["'no such folder/audit.html' cannot be written: the folder 'no such folder' does not exist."]
     """
+    if not isinstance(path, (str, os.PathLike)):
+        return [f"path is {path!r}, must be the path of the file to write."]
     path = Path(path)
     if path.is_dir():
-        return ["it is a folder: name a file, e.g. in it."]
+        return [f"{str(path)!r} cannot be written: it is a folder."]
+    if not path.parent.is_dir():
+        return [f"{str(path)!r} cannot be written: the folder {str(path.parent)!r} does not exist."]
     try:
         with tempfile.TemporaryFile(dir=path.parent):
             return []
     except OSError as error:
-        return [f"it cannot be written: {error.strerror} ({path.parent})."]
+        return [f"{str(path)!r} cannot be written: {error.strerror or error}."]

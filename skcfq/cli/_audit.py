@@ -246,7 +246,7 @@ def _file_problems(options):
     ]
     for name, path in (("--report", options.report), ("--json-file", options.json)):
         if path is not None:
-            problems += [f"{name} {path}: {problem}" for problem in writable_problems(path)]
+            problems += [f"{name}: {problem}" for problem in writable_problems(path)]
     if options.checkpoint is not None and not is_parquet(options.data):
         problems.append("--checkpoint: parts can be kept of Parquet only.")
     return problems

@@ -90,7 +90,7 @@ def run_demo(options, progress=None):
     _check_budget(options)
     raise_problems(
         "nothing was trained",
-        [f"--output {output}: {problem}" for problem in writable_problems(output)],
+        [f"--output: {problem}" for problem in writable_problems(output)],
         OSError,
     )
 

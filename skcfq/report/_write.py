@@ -4,16 +4,13 @@ import base64
 import datetime
 import hashlib
 import numbers
-import os
-import tempfile
-from pathlib import Path
 
 import numpy as np
 
 from .. import __version__
 from .._utils._errors import raise_problems
 from .._utils._extras import require
-from .._utils._files import atomic_path
+from .._utils._files import atomic_path, writable_problems
 from ..audit import AuditResult
 from ..plots import GroupComparisonDisplay, PersonDisplay, RecourseGapDisplay
 from ._pictures import picture
@@ -96,49 +93,11 @@ def write_report(result, path, *, title="Recourse audit", limits=None, max_peopl
     page = _render(result, verdict, title, max_people)
     with atomic_path(path) as part:
         part.write_text(page, encoding="utf-8")
-        os.chmod(part, 0o666 & ~_umask())
     return verdict.passed
 
 
-def report_path_problems(path):
-    """Why a report cannot be written to a path; ask before a long audit.
-
-    Parameters
-    ----------
-    path : path-like
-
-    Returns
-    -------
-    list of str
-        One sentence; empty if the path can be written.
-
-    Examples
-    --------
-    >>> report_path_problems("no such folder/audit.html")
-    ["'no such folder/audit.html' cannot be written: the folder 'no such folder' does not exist."]
-    """
-    if not isinstance(path, (str, os.PathLike)):
-        return [f"path is {path!r}, must be the path of the file to write."]
-    path = Path(path)
-    if path.is_dir():
-        return [f"{str(path)!r} cannot be written: it is a folder."]
-    if not path.parent.is_dir():
-        return [f"{str(path)!r} cannot be written: the folder {str(path.parent)!r} does not exist."]
-    try:
-        with tempfile.TemporaryFile(dir=path.parent):
-            return []
-    except OSError as error:
-        return [f"{str(path)!r} cannot be written: {error.strerror or error}."]
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def _problems(result, path, title, limits, max_people):
-    problems = report_path_problems(path)
+    problems = writable_problems(path)
     if not isinstance(result, AuditResult):
         problems.append(
             f"result is {type(result).__name__}, must be an AuditResult, what audit returns."

@@ -137,7 +137,7 @@ def test_labels_are_not_needed_where_classes_are_known(audit):
         (["--target", "maybe"], "--target 'maybe' is none of the classes ['granted', 'refused']."),
         (["--actions", "none.json"], "--actions none.json: there is no such file."),
         (["--actions", "people.csv"], "people.csv holds no action set: ActionSet: the text is not JSON"),
-        (["--report", "no/such/folder/r.html"], "--report no/such/folder/r.html: it cannot be written"),
+        (["--report", "no/such/folder/r.html"], "--report: 'no/such/folder/r.html' cannot be written: the folder"),
     ],
 )  # fmt: skip
 def test_bad_input_is_told_before_the_audit(audit, monkeypatch, arguments, message):

@@ -102,7 +102,7 @@ def test_output_that_cannot_be_written_fails_before_training(
     (tmp_path / "folder").mkdir()
     result = skcfq_demo("--output", output)
     assert result.exit_code == 1
-    assert f"nothing was trained: --output {output}: it " in result.stderr
+    assert f"nothing was trained: --output: {output!r} cannot be written: " in result.stderr
     assert "Traceback" not in result.output
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from skcfq.audit import AuditResult
 from skcfq.metrics import Estimate
-from skcfq.report import report_path_problems, write_report
+from skcfq.report import write_report
 from skcfq.report._pictures import inline_svg
 from skcfq.report._verdict import judge
 
@@ -218,17 +218,6 @@ def test_limits_that_are_none_are_told(result, tmp_path):
     assert "limits names 'accuracy', must be one of validity_drop, " in str(error.value)
     assert "limits['validity_drop'] is '2 %', must be a finite number." in str(error.value)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_paths_that_cannot_be_written(tmp_path):
-    assert report_path_problems(tmp_path / "a.html") == []
-    assert list(tmp_path.iterdir()) == []
-    assert report_path_problems(tmp_path) == [
-        f"{str(tmp_path)!r} cannot be written: it is a folder."
-    ]
-    assert report_path_problems(3) == ["path is 3, must be the path of the file to write."]
-    (problem,) = report_path_problems("/proc/a.html")
-    assert problem.startswith("'/proc/a.html' cannot be written: ")
 
 
 def test_a_page_that_fails_half_way_leaves_the_old_file(result, tmp_path, monkeypatch):
