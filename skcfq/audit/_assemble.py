@@ -7,12 +7,12 @@ from ._part import everybody
 from ._result import AuditResult
 
 
-def assemble(found, names, *, confidence_level, about):
+def assemble(totals, names, *, confidence_level, about):
     """Figures, groups and tests of everybody.
 
     Parameters
     ----------
-    found : Found
+    totals : Totals
     names : sequence of str
         What tells groups apart; empty without groups.
     confidence_level : float
@@ -22,25 +22,25 @@ def assemble(found, names, *, confidence_level, about):
     -------
     AuditResult
     """
-    members = GroupCells(names).members(found.cells) if names else {}
+    members = GroupCells(names).members(totals.cells) if names else {}
     tallies = {
-        group: everybody({cell: found.cells[cell] for cell in cells})
+        group: everybody({cell: totals.cells[cell] for cell in cells})
         for groups in members.values()
         for group, cells in groups.items()
     }
     groupings = {name: tuple(groups) for name, groups in members.items()}
-    total = everybody(found.cells)
+    whole = everybody(totals.cells)
     return AuditResult(
-        measures=tally_measures(total, confidence_level=confidence_level),
+        measures=tally_measures(whole, confidence_level=confidence_level),
         by_group={
             g: tally_measures(t, confidence_level=confidence_level) for g, t in tallies.items()
         },
-        counts=total.counts,
+        counts=whole.counts,
         counts_by_group={g: t.counts for g, t in tallies.items()},
-        gaps=total.gaps,
+        gaps=whole.gaps,
         gaps_by_group={g: t.gaps for g, t in tallies.items()},
         groupings=groupings,
         tests=group_tests(groupings, tallies),
-        people=found.people,
+        people=totals.people(),
         about=about,
     )

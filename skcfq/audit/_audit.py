@@ -16,8 +16,8 @@ from ..estimators import check_table, read_labels
 from ._about import describe, versions
 from ._assemble import assemble
 from ._checkpoint import Checkpoint, fingerprint
-from ._groups import column_names, read_groups
-from ._part import Found, audit_part
+from ._groups import check_labelled, column_names, read_groups
+from ._part import Found, Totals, audit_part
 from ._people import PEOPLE_COLUMNS
 from ._rows import Columns, DataHash, Source, chunk_parts, recut, table_parts
 from ._run import run_delayed, run_parts
@@ -55,26 +55,25 @@ def run_audit(
     else:
         saved = _Saved(auditor, checkpoint, data, {**settings, "people": keep})
         results = saved.saving(run_parts(work, saved.known(source.parts), n_jobs))
-    found, n_parts = Found(0, {}, None), 0
+    totals = Totals(_features(auditor), keep, numbered=numbered)
     with tqdm(total=source.n_rows, unit=" people", unit_scale=True, disable=not verbose) as bar:
         for each in results:
-            found = found.merge(each, _features(auditor), keep, numbered=numbered)
-            n_parts += 1
+            totals.add(each)
             bar.update(each.n_rows)
-    if not found.n_rows:
+    if not totals.n_rows:
         raise ValueError("RecourseAuditor.audit: X holds no rows.")
     about = describe(auditor) | {
-        "n_rows": found.n_rows,
+        "n_rows": totals.n_rows,
         "groups": list(source.names),
         "confidence_level": confidence_level,
         "source": source.kind,
-        "n_parts": n_parts,
-        "people": "everybody" if keep is None else f"the worst {keep} at most",
+        "n_parts": totals.n_parts,
+        "people": {None: "everybody", 0: "nobody"}.get(keep, f"the worst {keep} at most"),
         "data_sha256": None if source.kind == "dask" else data.hexdigest(),
         "versions": versions(),
         "seconds": round(time.perf_counter() - began, 3),
     }
-    return assemble(found, source.names, confidence_level=confidence_level, about=about)
+    return assemble(totals, source.names, confidence_level=confidence_level, about=about)
 
 
 def check_audit(chunk_size, max_people, confidence_level):
@@ -132,6 +131,8 @@ def _in_memory(auditor, X, y, groups, size):
     X = X.to_pandas() if hasattr(X, "to_pandas") and not isinstance(X, pd.DataFrame) else X
     frame = check_table(auditor, X, reset=False, allow_missing=True)
     labels = read_groups(groups, frame)
+    if labels is not None:
+        check_labelled(labels)
     if taken := _taken(frame.columns):
         raise ValueError(*taken)
     y = None if y is None else read_labels(y, frame)
@@ -151,7 +152,7 @@ def _columns(auditor, y, groups, *, needs_names):
     if not named and (needs_names or y is not None or names):
         problems.append("the auditor was fitted on an array: fit it on a DataFrame, with names.")
     raise_problems("RecourseAuditor.audit", problems + _taken(_features(auditor)))
-    return Columns(_features(auditor) if named else None, y, names)
+    return Columns(_features(auditor) if named else None, y, list(dict.fromkeys(names)))
 
 
 def _taken(columns):

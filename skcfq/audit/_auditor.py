@@ -283,7 +283,7 @@ class RecourseAuditor(BaseEstimator):
         checkpoint : path-like, default=None
             A folder that remembers parts that are done: the same call goes on after the last
             one. Files are written whole, and used only if checksum, models, settings and rows
-            agree.
+            agree. They hold the people who would be listed.
 
         Returns
         -------

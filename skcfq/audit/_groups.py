@@ -5,6 +5,9 @@ import pandas as pd
 
 from .._utils._errors import raise_problems
 
+#: The group of people without a label.
+MISSING = "missing"
+
 
 def read_groups(groups, frame):
     """Labels of each person, one column for each way to tell people apart.
@@ -48,7 +51,7 @@ def column_names(groups):
     Raises
     ------
     ValueError
-        If a column is named twice, or none.
+        If none is named.
     """
     if isinstance(groups, str):
         return [groups]
@@ -57,6 +60,17 @@ def column_names(groups):
     if not groups:
         raise_problems("groups", ["no column is named: give one, or None for no groups."])
     return list(groups)
+
+
+def check_labelled(labels):
+    """Raise ValueError if nobody has a label of some grouping, which a typing error may cause.
+
+    Parameters
+    ----------
+    labels : DataFrame of shape (n_samples, n_groupings)
+    """
+    empty = [name for name, column in labels.items() if (column == MISSING).all()]
+    raise_problems("groups", [f"{name!r} holds no label, all are missing." for name in empty])
 
 
 def label_text(column):
@@ -70,7 +84,7 @@ def label_text(column):
     ['1', 'missing', '2.5']
     """
     codes, values = pd.factorize(column)
-    texts = [_text(value) for value in values] + ["missing"]
+    texts = [_text(value) for value in values] + [MISSING]
     return np.array(texts, dtype=object)[codes]  # the code of a missing one is -1, the last
 
 

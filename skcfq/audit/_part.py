@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
+from ..metrics import accuracy
 from ._groups import GroupCells
 from ._people import join_tables, people_table, worst_people
 from ._tally import PersonFigures, Tally
@@ -53,34 +54,52 @@ class Found:
     cells: dict
     people: pd.DataFrame | None
 
-    def merge(self, other, columns, keep, *, numbered):
-        """What both add.
+
+class Totals:
+    """What all parts so far add to an audit.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Columns of `X`.
+    keep : int or None
+        Lines of the table of people; None keeps all.
+    numbered : bool
+        Whether the table's index is the number of the row, so that it goes on from part to part.
+
+    Attributes
+    ----------
+    n_parts, n_rows : int
+    cells : dict of tuple of str to Tally
+    """
+
+    def __init__(self, columns, keep, *, numbered):
+        self.n_parts, self.n_rows, self.cells = 0, 0, {}
+        self._columns, self._keep, self._numbered = columns, keep, numbered
+        self._tables = []
+
+    def add(self, found):
+        """Add what the next part found.
 
         Parameters
         ----------
-        other : Found
-            Of later rows.
-        columns : sequence of str
-            Columns of `X`.
-        keep : int or None
-            Lines of the table of people; None keeps all.
-        numbered : bool
-            Whether the index is the number of the row, so that `other`'s moves up.
-
-        Returns
-        -------
-        Found
+        found : Found
         """
-        cells = dict(self.cells)
-        for cell, tally in other.cells.items():
-            cells[cell] = cells[cell].merge(tally) if cell in cells else tally
-        people = other.people
-        if people is not None and numbered:
-            people = people.set_axis(people.index + self.n_rows, axis=0)
-        if people is not None and self.people is not None:
-            people = join_tables([self.people, people], columns)
-            people = people if keep is None else worst_people(people, keep)
-        return Found(self.n_rows + other.n_rows, cells, people)
+        for cell, tally in found.cells.items():
+            known = self.cells.get(cell)
+            self.cells[cell] = tally if known is None else known.merge(tally)
+        if found.people is not None:
+            start = self.n_rows if self._numbered else 0
+            shifted = found.people.index + start if start else found.people.index
+            self._tables.append(found.people.set_axis(shifted))
+            if self._keep is not None:
+                self._tables = [worst_people(self.people(), self._keep)]
+        self.n_parts += 1
+        self.n_rows += found.n_rows
+
+    def people(self):
+        """The table of people so far, or None."""
+        return join_tables(self._tables, self._columns) if self._tables else None
 
 
 def audit_part(auditor, part, keep=0):
@@ -100,6 +119,8 @@ def audit_part(auditor, part, keep=0):
     """
     try:
         frame, comparison = auditor._comparison(part.rows)
+        if part.y is not None:  # refuses missing labels, and text for numbers
+            accuracy(part.y, comparison.deployed_decision)
     except ValueError as error:
         if part.start is None:
             raise

@@ -38,7 +38,7 @@ def run_parts(work, parts, n_jobs):
         return
     failed = []
     parallel = joblib.Parallel(n_jobs, return_as="generator", pre_dispatch=f"{AHEAD} * n_jobs")
-    alone = parallel._effective_n_jobs() == 1
+    alone = joblib.effective_n_jobs(n_jobs) == 1
     task = joblib.delayed(work if alone else _OneCore(work))
     # joblib reads parts in threads of its own, in which an error would be lost.
     yield from parallel(task(part) for part in _until_error(parts, failed))

@@ -306,11 +306,21 @@ def refused(message, error=ValueError):
         ("gender", "groups names ['gender'], not a column of X; columns are "),
         (["sex", "gender"], "groups names ['gender'], not a column of X; columns are "),
         ([1, 2, 3], "groups has 3 labels for 100 rows of X."),
+        ([None] * 100, "groups: 'group' holds no label, all are missing."),
+        ([], "groups: no column is named: give one, or None for no groups."),
     ],
 )
 def test_wrong_groups(credit, audited, groups, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         audited.audit(credit.data.head(100), groups=groups)
+
+
+def test_labels_of_another_kind_are_refused(credit, audited):
+    X = credit.data.head(100)
+    with refused(
+        "accuracy: y_true holds numbers and y_pred holds text: both must use the same labels."
+    ):
+        audited.audit(X, (credit.target.head(100) == "granted").astype(int))
 
 
 @pytest.mark.parametrize("n", [5, 200])
