@@ -192,8 +192,8 @@ def test_groups_stand_at_their_shares_with_their_intervals():
     ("p_value", "words"),
     [
         (0.03, "groups differ (adjusted p = .030)"),
-        (0.4, "no difference found between groups (adjusted p = .400)"),
-        (1.0, "no difference found between groups (adjusted p = 1.000)"),
+        (0.4, "no difference found (adjusted p = .400)"),
+        (1.0, "no difference found (adjusted p = 1.000)"),
         (float("nan"), "too few people to test for a difference"),
     ],
 )
