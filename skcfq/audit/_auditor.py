@@ -12,11 +12,8 @@ from .._utils._errors import raise_problems
 from .._utils._sklearn import ClassifierOrScores, check_parameters
 from ..actions import ActionSet, bind_actions
 from ..estimators import (
-    ScoreView,
     check_table,
-    classifier_view,
     compare,
-    encode_rows,
     is_fitted,
     model_problems,
     read_labels,
@@ -24,6 +21,7 @@ from ..estimators import (
 )
 from ..recourse import BaseSolver
 from ._audit import check_audit, run_audit
+from ._models import model_views
 
 
 class RecourseAuditor(BaseEstimator):
@@ -149,7 +147,7 @@ class RecourseAuditor(BaseEstimator):
         self.deployed_ = self._fitted(self.deployed, X, y)
         self._labels = np.unique(y)
         self._dtypes = X.dtypes.to_dict() if isinstance(X, pd.DataFrame) and named else {}
-        reference, deployed = self._views(frame)
+        reference, deployed = model_views(self, frame)
         problems = []
         if set(reference.classes.tolist()) != set(deployed.classes.tolist()):
             problems.append(
@@ -172,21 +170,6 @@ class RecourseAuditor(BaseEstimator):
     def _fitted(model, X, y):
         return unwrap(model) if is_fitted(model) else clone(model).fit(X, y)
 
-    def _views(self, frame, *encodings):
-        """Both models as recourse sees them; rows that one cannot encode are a clear error."""
-        # Dtypes of words as they came: some models ask for categorical ones.
-        words = {n: d for n, d in self._dtypes.items() if frame[n].dtype == object}
-        # Known encodings need no categories of these rows, which may hold unknown ones.
-        rows, views = (frame.iloc[:0] if encodings else frame).astype(words), []
-        for model, encoding in zip(
-            (self.reference_, self.deployed_), encodings or (None, None), strict=True
-        ):
-            view = classifier_view(model, rows, encoding=encoding, classes=self._labels)
-            missing = isinstance(view, ScoreView)  # such models may know what to do with them
-            encode_rows("RecourseAuditor", view.encoding, frame, allow_missing=missing)
-            views.append(view)
-        return views
-
     def _solver(self):
         return None if self.solver is None else clone(self.solver)
 
@@ -194,7 +177,9 @@ class RecourseAuditor(BaseEstimator):
         """Checked rows, and both models as recourse sees them."""
         check_is_fitted(self, "actions_")
         frame = check_table(self, X, reset=False, allow_missing=True)
-        return frame, self._views(frame, self.actions_.encoding, self._deployed_actions.encoding)
+        return frame, model_views(
+            self, frame, self.actions_.encoding, self._deployed_actions.encoding
+        )
 
     def _comparison(self, X):
         frame, views = self._read(X)
