@@ -86,12 +86,12 @@ RecourseGapDisplay.from_result(audit)
 plt.show()
 
 # %%
-# One of those whose advice breaks. Little is asked for beyond the first advice, but whoever follows
-# that one is refused all the same.
+# One of those whose advice breaks, with the median cost among them. What the deployed model asks for may
+# be something else altogether.
 
 broken = np.flatnonzero(audit.people["outcome"] == "broken")
-dear = broken[np.argmax(audit.people["reference_cost"].to_numpy()[broken])]
-PersonDisplay.from_result(audit, int(dear))
+by_cost = broken[np.argsort(audit.people["reference_cost"].to_numpy()[broken])]
+PersonDisplay.from_result(audit, int(by_cost[len(by_cost) // 2]))
 plt.show()
 
 # %%

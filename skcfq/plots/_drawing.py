@@ -78,7 +78,7 @@ def value_text(value):
         if value == round(value) or abs(value) >= 1000:
             return f"{value:,.0f}"
         return f"{value:.3g}"
-    return plain(value, 28)
+    return plain(value, 24)
 
 
 def axes_of(ax, subject, figsize, shape=None, **options):

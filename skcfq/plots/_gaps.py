@@ -22,8 +22,8 @@ class RecourseGapDisplay:
         People in each bin.
     mean : Estimate, default=None
         The recourse gap, for the title.
-    mean_absolute : Estimate, default=None
-        The mean size of gaps, for the title.
+    median : Estimate, default=None
+        The median gap, which costs near 0 do not blow up, for the title.
 
     Attributes
     ----------
@@ -38,11 +38,11 @@ class RecourseGapDisplay:
     'people'
     """
 
-    def __init__(self, *, edges, counts, mean=None, mean_absolute=None):
+    def __init__(self, *, edges, counts, mean=None, median=None):
         self.edges = edges
         self.counts = counts
         self.mean = mean
-        self.mean_absolute = mean_absolute
+        self.median = median
 
     @classmethod
     def from_result(cls, result, *, ax=None):
@@ -75,7 +75,7 @@ class RecourseGapDisplay:
             edges=edges,
             counts=counts,
             mean=result.measures["recourse_gap"],
-            mean_absolute=result.measures["abs_recourse_gap"],
+            median=result.measures["median_recourse_gap"],
         ).plot(ax)
 
     @classmethod
@@ -129,9 +129,9 @@ class RecourseGapDisplay:
         ax.axvline(0, color=GUIDE, linewidth=1)
         _name_ends(ax, edges)
         ax.set(xlabel="change of cost from the reference to the deployed model", ylabel="people")
-        if self.mean is not None and self.mean_absolute is not None:
+        if self.mean is not None and self.median is not None:
             ax.set_title(
-                f"mean {100 * self.mean:+.1f} %, mean size {100 * self.mean_absolute:.1f} %, "
+                f"median {100 * self.median:+,.1f} %, mean {100 * self.mean:+,.1f} %, "
                 f"{self.mean.n:,} people",
                 loc="left", fontsize="medium",
             )  # fmt: skip

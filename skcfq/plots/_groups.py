@@ -179,7 +179,8 @@ class GroupComparisonDisplay:
         if shares:
             percent(ax.xaxis)
         if np.nanmin([*values, *ends.ravel(), float(overall), 0], initial=0) >= 0:
-            ax.set_xlim(left=0)
+            # A little less than 0, where marks would be cut in half.
+            ax.set_xlim(left=-0.015 * ax.get_xlim()[1])
         ax.set_xlabel(f"{MEASURE_LABELS.get(self.measure, self.measure)}; dashed: everybody")
         if self.p_value is not None:
             ax.set_title(p_words(self.p_value, self.test), loc="left", fontsize="medium")
@@ -196,10 +197,10 @@ def p_words(p_value, test=None):
     >>> p_words(0.0002)
     'groups differ (adjusted p < .001)'
     >>> p_words(0.3)
-    'no difference found between groups (adjusted p = .300)'
+    'no difference found (adjusted p = .300)'
     """
     if test == "none" or not np.isfinite(p_value):
         return "too few people to test for a difference"
     size = "< .001" if p_value < 0.001 else f"= {p_value:.3f}".replace("0.", ".", 1)
-    verdict = "groups differ" if p_value < 0.05 else "no difference found between groups"
-    return f"{verdict} (adjusted p {size}{f', {test}' if test else ''})"
+    verdict = "groups differ" if p_value < 0.05 else "no difference found"
+    return f"{verdict} (adjusted p {size})"

@@ -144,8 +144,7 @@ class PersonDisplay:
         ax.set_yticks(range(len(self.changes)), [plain(name, 28) for name in self.changes.index])
         ax.set_xticks([])
         ax.tick_params(axis="y", length=0)
-        # Values stand to the left and right of the arrows.
-        ax.set(xlim=(-0.28, 1.28), ylim=(n_rows - 0.45, -0.55))
+        ax.set(xlim=_room(self.changes), ylim=(n_rows - 0.45, -0.55))
         ax.spines[:].set_visible(False)
         ax.legend(
             frameon=False,
@@ -167,6 +166,19 @@ def _places(values):
         return {name: (float(v) - low) / ((high - low) or 1) for name, v in values.items()}
     # Categories have no distance: the person's stands left, others right.
     return {name: float(v != values["now"]) for name, v in values.items()}
+
+
+def _room(changes):
+    """Ends of the axis: values are written to the left and right of where they stand, 0 to 1."""
+    longest = [0, 0]
+    for _, values in changes.iterrows():
+        for name, place in _places(values).items():
+            # The person's own value lies on the side that no arrow goes to.
+            right = int(place > 0.5)
+            longest[right] = max(longest[right], len(value_text(values[name])))
+    left, right = (min(0.05 + 0.0135 * n, 0.36) for n in longest)
+    whole = 1 / (1 - left - right)
+    return -left * whole, 1 + right * whole
 
 
 def _arrow(ax, places, row, values, model, look):

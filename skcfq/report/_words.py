@@ -82,7 +82,9 @@ def figure_text(name, value):
         return f"{value:.2f}"
     shown = 100 * float(value)
     # Small shares keep their first digits: 0.04 % is not 0.0 %.
-    digits = f"{shown:,.1f}" if abs(shown) >= 0.095 or shown == 0 else f"{shown:.2g}"
+    digits = f"{shown:,.{0 if abs(shown) >= 1000 else 1}f}"
+    if 0 < abs(shown) < 0.095:
+        digits = f"{shown:.2g}"
     sign = "+" if name in SIGNED and shown > 0 else ""
     return f"{sign}{digits}\N{NO-BREAK SPACE}%".replace("-", "\N{MINUS SIGN}")
 

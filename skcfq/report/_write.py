@@ -37,7 +37,7 @@ def write_report(result, path, *, title="Recourse audit", limits=None, max_peopl
     Parameters
     ----------
     result : AuditResult
-        From :meth:`skcfq.RecourseAuditor.audit`.
+        From :meth:`RecourseAuditor.audit() <skcfq.RecourseAuditor.audit>`.
     path : path-like
         The file to write; its folder must exist. It appears whole or not at all.
     title : str, default="Recourse audit"
@@ -64,7 +64,7 @@ def write_report(result, path, *, title="Recourse audit", limits=None, max_peopl
 
     See Also
     --------
-    AuditResult.to_json : The same figures for programs.
+    skcfq.audit.AuditResult.to_json : The same figures for programs.
 
     Examples
     --------

@@ -53,14 +53,14 @@ def test_gaps_bars_are_the_counts_and_shares_are_told():
         edges=[-1, -0.5, 0, 0.5, 1],
         counts=[2, 10, 12, 3],
         mean=Estimate(0.05, 27),
-        mean_absolute=Estimate(0.31, 27),
+        median=Estimate(-0.31, 27),
     ).plot()
     heights = [bar.get_height() for bar in display.ax_.patches]
     assert heights == [2, 10, 12, 3]
     words = " ".join(texts(display.ax_))
     assert "cheaper\n44.4 % of people" in words
     assert "dearer, or the same\n55.6 % of people" in words
-    assert "mean +5.0 %, mean size 31.0 %, 27 people" in words
+    assert "median -31.0 %, mean +5.0 %, 27 people" in words
     assert "(accepted\nas they are)" in words
 
 
@@ -71,7 +71,7 @@ def test_gaps_of_an_audit_count_everybody_with_advice_under_both(result):
 
 def test_gaps_beyond_an_end_are_in_the_bar_there():
     gaps = GapSketch.of(np.concatenate([np.full(50, 0.01), np.full(50, -0.01), [-1.0, 7.0, 9.0]]))
-    measures = dict.fromkeys(("recourse_gap", "abs_recourse_gap"), Estimate(0.1, 103))
+    measures = dict.fromkeys(("recourse_gap", "median_recourse_gap"), Estimate(0.1, 103))
     display = RecourseGapDisplay.from_result(SimpleNamespace(gaps=gaps, measures=measures))
     assert (display.edges[0], display.edges[-1]) == (-0.1, 0.1)
     assert (display.counts[0], display.counts[-1], display.counts.sum()) == (1, 2, 103)
@@ -192,8 +192,8 @@ def test_groups_stand_at_their_shares_with_their_intervals():
     ("p_value", "words"),
     [
         (0.03, "groups differ (adjusted p = .030)"),
-        (0.4, "no difference found between groups (adjusted p = .400)"),
-        (1.0, "no difference found between groups (adjusted p = 1.000)"),
+        (0.4, "no difference found (adjusted p = .400)"),
+        (1.0, "no difference found (adjusted p = 1.000)"),
         (float("nan"), "too few people to test for a difference"),
     ],
 )
