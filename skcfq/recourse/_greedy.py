@@ -21,7 +21,8 @@ class GreedySolver(BaseSolver):
     is repeated with the slopes at the point that it reached, which often shows a cheaper way.
     People for whom the gradient leads nowhere (on quantized activations it vanishes on plateaus)
     are searched move by move on the true outputs, and from random actions. Where few features may
-    move, so is everybody, since slopes mislead where a network bends.
+    move, or move in steps, so is everybody: slopes mislead where a network bends, and know
+    nothing of what whole steps leave over.
 
     Parameters
     ----------
@@ -36,7 +37,8 @@ class GreedySolver(BaseSolver):
         Random actions tried for people whom the ascents do not help; the same in every call.
     n_trades : int, default=300
         Random trades between changes on true outputs, where activations are rounded, so that
-        slopes do not show what is cheapest, and where few features may move.
+        slopes do not show what is cheapest, and where few features may move or some move in
+        steps.
     batch_size : int, default=4096
         People searched together; batches run on all cores.
 
@@ -89,9 +91,11 @@ class GreedySolver(BaseSolver):
                 keep(part, who, *shrink(margin, part, *state))
 
         random = torch.Generator().manual_seed(0)
-        few = 2 * best_u.shape[1] + problem.price.shape[1] <= FEW_MOVES
+        # Slopes mislead where few features may move, and know nothing of whole steps.
+        thorough = 2 * best_u.shape[1] + problem.price.shape[1] <= FEW_MOVES
+        thorough |= bool((problem.unit > 0).any())
         keep(problem, everyone, *self._ascend(margin, problem, *problem.start()))
-        if few:
+        if thorough:
             offer(problem, everyone, ascend_blind(margin, problem))
             offer(problem, everyone, self._ascents(margin, problem, random))
         for rescue in (ascend_blind, self._scattered, self._ascents):
@@ -117,7 +121,7 @@ class GreedySolver(BaseSolver):
             part = problem.select(found)
             state = descend_l2(margin, part, best_u[found], best_choice[found])
             keep(part, found, *state, part.margins(margin, *state))
-        if few or margin.rounds:
+        if thorough or margin.rounds:
             state = barter(margin, problem, best_u, best_choice, self.n_trades, random)
             offer(problem, everyone, [state])
         return best_u, best_choice, no_bound(problem)

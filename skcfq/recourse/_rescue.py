@@ -25,11 +25,10 @@ def ascend_blind(margin, problem, random=None):
             rows = open_.nonzero().squeeze(1)
             if not len(rows):
                 return
-            sub = part.select(rows)
             gain = part.margins(margin, try_u[rows], try_choice[rows], rows) - value[rows]
             gain = torch.minimum(gain, MARGIN - value[rows])
-            extra = (sub.change(try_u[rows], try_choice[rows]).sum(1) - base[rows]).clamp(min=1e-3)
-            score = gain / extra
+            extra = part.change(try_u, try_choice).sum(1)[rows] - base[rows]
+            score = gain / extra.clamp(min=1e-3)
             # Reaching the target beats any efficiency.
             score = torch.where(gain >= MARGIN - value[rows], score + 1e6, score)
             won = (score > best[rows]) & (gain > 1e-9)

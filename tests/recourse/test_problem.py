@@ -135,6 +135,10 @@ def test_select_takes_people_and_leaves_the_rest():
     u, choice = any_state(problem, np.random.default_rng(0))
     expected = problem.encode(u, choice)[index]
     torch.testing.assert_close(part.encode(u[index], choice[index]), expected, rtol=0, atol=0)
+    some = problem.encode(u[index], choice[index], index)
+    torch.testing.assert_close(some, expected, rtol=0, atol=0)
+    asked = problem.margins(lambda z, target: z.sum(1) + target, u[index], choice[index], index)
+    torch.testing.assert_close(asked, expected.sum(1) + problem.target[index])
     assert torch.equal(part.allowed, problem.allowed[index])
     assert len(problem.x) == 8
 

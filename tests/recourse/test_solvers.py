@@ -366,6 +366,26 @@ def test_same_bits_twice_and_from_a_clone(make, crowd):
     assert_same(clone(solver).solve(model, frame, 1, space), first)
 
 
+def test_rows_that_are_encoded_already(make, crowd, monkeypatch):
+    frame, space, model = crowd
+    frame = frame.head(40)
+    encoded = space.encoding.encode(frame)
+    plain = make().solve(model, frame, 1, space)
+    alternatives = make().solve_diverse(2, model, frame, 1, space)
+    lengths, encode = [], Encoding.encode
+
+    def counted(self, rows):
+        lengths.append(len(rows))
+        return encode(self, rows)
+
+    monkeypatch.setattr(Encoding, "encode", counted)
+    assert_same(make().solve(model, frame, 1, space, encoded=encoded), plain)
+    assert len(frame) not in lengths  # only who moved is encoded
+    given = make().solve_diverse(2, model, frame, 1, space, encoded=encoded)
+    for one, other in zip(given, alternatives, strict=True):
+        assert_same(one, other)
+
+
 def test_duplicate_rows_get_the_same(make, crowd):
     frame, space, model = crowd
     twice = pd.concat([frame.head(40)] * 2)
