@@ -6,8 +6,8 @@ A classifier with 4-bit weights replaces its own teacher. Before that, a review 
 writing for whom advice breaks. **Who could be harmed:** whoever belongs to a group in which advice
 breaks more often, which no average over everybody shows.
 
-The data are those of :func:`skcfq.datasets.fetch_adult`. To be quick, this example trains on 2,500 rows
-and audits 1,200 others. The actions are the data set's realistic ones: sex and race are fixed, hours
+The data are those of :func:`skcfq.datasets.fetch_adult`. To be quick, this example trains on 2,000 rows
+and audits 800 others. The actions are the data set's realistic ones: sex and race are fixed, hours
 and education move in whole steps.
 """
 
@@ -31,7 +31,7 @@ from skcfq.report import write_report
 
 adult = fetch_adult()
 X_train, X_test, y_train, y_test = train_test_split(
-    adult.data, adult.target, train_size=2500, test_size=1200, stratify=adult.target, random_state=0
+    adult.data, adult.target, train_size=2000, test_size=800, stratify=adult.target, random_state=0
 )
 # Rare categories count as one, so that new ones among the audited people are no surprise.
 words = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=10, sparse_output=False)
@@ -39,8 +39,8 @@ encoder = ColumnTransformer(
     [("words", words, make_column_selector(dtype_exclude="number"))], remainder=StandardScaler()
 )
 shared = {"actions": adult.realistic_actions, "target": adult.favourable, "random_state": 0}
-teacher = FullPrecisionClassifier((64, 32), preprocessor=encoder, **shared).fit(X_train, y_train)
-student = CFQClassifier((64, 32), bit_budget=4, teacher=FrozenEstimator(teacher), **shared).fit(
+teacher = FullPrecisionClassifier((32, 16), preprocessor=encoder, **shared).fit(X_train, y_train)
+student = CFQClassifier((32, 16), bit_budget=4, teacher=FrozenEstimator(teacher), **shared).fit(
     X_train, y_train
 )
 LayerBitsDisplay.from_estimator(student)
