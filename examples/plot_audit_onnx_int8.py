@@ -13,18 +13,19 @@ The data are those of :func:`skcfq.datasets.fetch_german_credit`, 1,000 applican
 # %%
 # The model, and what is deployed
 # -------------------------------
-# The network becomes an ONNX file with 8-bit weights. Dynamic quantization rounds activations as
+# The whole pipeline becomes an ONNX file, with 8-bit weights. Dynamic quantization rounds activations as
 # well, on a scale that it takes from *all rows of a call*: in one batch, a person's decision would
-# depend on who else applies. The function below asks for one person at a time, as a server does.
+# depend on who else applies. :class:`~skcfq.estimators.OnnxModel` notices, and asks for one person at a
+# time, as a server does.
 
 import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-import onnxruntime
-from onnxruntime.quantization import quant_pre_process, quantize_dynamic
+from onnxruntime.quantization import quantize_dynamic
 from skl2onnx import to_onnx
+from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
@@ -33,6 +34,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skcfq import RecourseAuditor
 from skcfq.datasets import fetch_german_credit
+from skcfq.estimators import OnnxModel
 from skcfq.plots import PersonDisplay, RecourseGapDisplay
 
 credit = fetch_german_credit()
@@ -50,20 +52,19 @@ model = make_pipeline(
 model.fit(X_train, y_train)
 
 folder = Path(tempfile.mkdtemp())
-encoded = model[:-1].transform(X_test).astype(np.float32)
-graph = to_onnx(model[-1], encoded[:1], options={"zipmap": False})
+columns = [
+    (
+        name,
+        StringTensorType([None, 1])
+        if X_train[name].dtype.kind not in "if"
+        else FloatTensorType([None, 1]),
+    )
+    for name in X_train
+]
+graph = to_onnx(model, initial_types=columns, options={"zipmap": False})
 (folder / "float.onnx").write_bytes(graph.SerializeToString())
-quant_pre_process(folder / "float.onnx", folder / "prepared.onnx", skip_symbolic_shape=True)
-quantize_dynamic(folder / "prepared.onnx", folder / "int8.onnx")
-session = onnxruntime.InferenceSession(folder / "int8.onnx")
-
-
-def deployed(people):
-    """Scores of the quantized network: positive for the second class."""
-    rows = model[:-1].transform(people).astype(np.float32)
-    chances = [session.run(["probabilities"], {"X": row[None]})[0][0, 1] for row in rows]
-    return np.array(chances) - 0.5
-
+quantize_dynamic(folder / "float.onnx", folder / "int8.onnx")
+deployed = OnnxModel(folder / "int8.onnx")
 
 for name in ("float.onnx", "int8.onnx"):
     print(f"{name}: {(folder / name).stat().st_size / 1024:.1f} KiB")
@@ -71,7 +72,7 @@ for name in ("float.onnx", "int8.onnx"):
 # %%
 # The audit
 # ---------
-# Advice of the network is searched by its gradients; of the ONNX session only scores can be asked
+# Advice of the network is searched by its gradients; of the ONNX file only scores can be asked
 # for, and the default solver notices that by itself.
 
 auditor = RecourseAuditor(model, deployed, actions=credit.actions, target=credit.favourable)

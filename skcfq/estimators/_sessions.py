@@ -17,6 +17,9 @@ DTYPES = {
     "tensor(string)": object,
 }  # fmt: skip
 
+#: Operators whose result for a row depends on the others.
+DYNAMIC = (b"DynamicQuantizeLinear", b"DynamicQuantizeMatMul", b"DynamicQuantizeLSTM")
+
 FLOATS = ("tensor(float)", "tensor(double)", "tensor(float16)")
 LABELS = ("tensor(int64)", "tensor(int32)", "tensor(string)")
 
@@ -42,6 +45,11 @@ class OnnxModel:
         What the columns of the scores, and the labels, mean; ``None``: what
         :func:`skcfq.export.export_onnx` wrote into the file, else the sorted labels of the rows
         that an audit is fitted on.
+    one_by_one : bool, default=None
+        Whether the graph is run for each row alone, as a server does. Dynamic quantization takes the
+        scale of activations from all rows of a call, so that in a batch a person's decision depends
+        on who else is in it. ``None`` is True for files with such an operator, else False; of a
+        session nothing is known.
 
     Attributes
     ----------
@@ -70,7 +78,7 @@ class OnnxModel:
     True
     """
 
-    def __init__(self, model, *, classes=None):
+    def __init__(self, model, *, classes=None, one_by_one=None):
         self._bytes = None
         if is_session(model):
             self._open(model)
@@ -79,14 +87,18 @@ class OnnxModel:
             self._bytes = bytes(model) if isinstance(model, bytes) else Path(model).read_bytes()
             self._open(_session(self._bytes, model))
         self.classes = self._known_classes() if classes is None else np.asarray(classes)
+        if one_by_one is None:
+            one_by_one = any(name in (self._bytes or b"") for name in DYNAMIC)
+        self.one_by_one = one_by_one
 
     def __getstate__(self):
         if self._bytes is None:
             raise TypeError("a session of ONNX Runtime cannot be copied: give OnnxModel a path.")
-        return {"bytes": self._bytes, "classes": self.classes}
+        return {"bytes": self._bytes, "classes": self.classes, "one_by_one": self.one_by_one}
 
     def __setstate__(self, state):
         self._bytes, self.classes = state["bytes"], state["classes"]
+        self.one_by_one = state["one_by_one"]
         self._open(_session(self._bytes, "the ONNX file"))
 
     def _open(self, session):
@@ -209,7 +221,26 @@ class OnnxModel:
                 f"the graph scores {scores.shape[1]} classes, there are {len(self.classes)}: "
                 f"{self.classes.tolist()}."
             )
-        return self._decided(scores, labels[0]) if labels else scores
+        return scores if labels is None else self._decided(scores, labels)
+
+    def _run(self, feeds, n_rows):
+        """Scores as the graph gives them, and labels or None."""
+        names = [self._scores] if self._label is None else [self._scores, self._label]
+        calls = [feeds]
+        if self.one_by_one and n_rows > 1:
+            calls = [{n: part[i : i + 1] for n, part in feeds.items()} for i in range(n_rows)]
+        try:
+            found = [self.session.run(names, call) for call in calls]
+        except Exception as error:  # the runtime's own kinds
+            raise ValueError(
+                f"ONNX Runtime refuses the rows: {str(error).splitlines()[0]}"
+            ) from error
+        scores, *labels = zip(*found, strict=True)
+        if isinstance(scores[0], list):
+            scores = [row for part in scores for row in part]
+        else:
+            scores = np.concatenate(scores)
+        return scores, np.concatenate(labels[0]) if labels else None
 
     def _columns(self, rows):
         """Keys of the dictionaries, in the order of the classes."""

@@ -9,6 +9,7 @@ import onnxruntime
 import pandas as pd
 import pytest
 from onnx import TensorProto, helper
+from onnxruntime.quantization import quantize_dynamic
 from sklearn.base import clone
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
@@ -114,6 +115,26 @@ def test_one_input_takes_all_columns_in_their_order():
     view = classifier_view(model, frame)
     assert view.classes.tolist() == [0, 1, 2]
     np.testing.assert_array_equal(view.predict(frame), mlp.predict(X))
+
+
+def test_dynamic_quantization_is_asked_for_each_row_alone(tmp_path, caplog):
+    """Its rounding depends on all rows of a call, which nobody who applies alone is in."""
+    random = np.random.default_rng(0)
+    X = random.normal(size=(200, 4)).astype(np.float32)
+    mlp = MLPClassifier((16,), tol=0.1, random_state=0).fit(X, X[:, 0] > X[:, 1])
+    graph = to_onnx(mlp, X[:1], options={"zipmap": False}).SerializeToString()
+    (tmp_path / "float.onnx").write_bytes(graph)
+    quantize_dynamic(tmp_path / "float.onnx", tmp_path / "int8.onnx")
+    model = OnnxModel(tmp_path / "int8.onnx", classes=[False, True])
+    assert model.one_by_one
+    assert not OnnxModel(graph).one_by_one
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    found = model(frame)
+    alone = np.concatenate([model(frame.iloc[i : i + 1]) for i in range(len(frame))])
+    np.testing.assert_array_equal(found, alone)
+    together = OnnxModel(tmp_path / "int8.onnx", classes=[False, True], one_by_one=False)(frame)
+    assert (together != found).any()
+    assert pickle.loads(pickle.dumps(model)).one_by_one
 
 
 def test_the_graphs_own_label_decides():
