@@ -205,14 +205,7 @@ class OnnxModel:
         ValueError
             If the runtime refuses the rows, or puts out a label that is no class.
         """
-        names = [self._scores] if self._label is None else [self._scores, self._label]
-        feeds = self._feeds(frame)
-        try:
-            found, *labels = self.session.run(names, feeds)
-        except Exception as error:  # the runtime's own kinds
-            raise ValueError(
-                f"ONNX Runtime refuses the rows: {str(error).splitlines()[0]}"
-            ) from error
+        found, labels = self._run(self._feeds(frame), len(frame))
         if isinstance(found, list):  # a dictionary a row
             found = pd.DataFrame(found, columns=self._columns(found)).to_numpy()
         scores = _spread(np.array(found, dtype=float))

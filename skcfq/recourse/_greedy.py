@@ -98,7 +98,8 @@ class GreedySolver(BaseSolver):
         if thorough:
             offer(problem, everyone, ascend_blind(margin, problem))
             offer(problem, everyone, self._ascents(margin, problem, random))
-        for rescue in (ascend_blind, self._scattered, self._ascents):
+        rescues = (ascend_blind, self._scattered, self._ascents)
+        for rescue in (self._scattered,) if thorough else rescues:
             lost = torch.isinf(best_cost).nonzero().squeeze(1)
             if len(lost):
                 part = problem.select(lost)
@@ -122,6 +123,8 @@ class GreedySolver(BaseSolver):
             state = descend_l2(margin, part, best_u[found], best_choice[found])
             keep(part, found, *state, part.margins(margin, *state))
         if thorough or margin.rounds:
+            # Draws of its own: those above depend on whether somebody is lost.
+            random = torch.Generator().manual_seed(1)
             state = barter(margin, problem, best_u, best_choice, self.n_trades, random)
             offer(problem, everyone, [state])
         return best_u, best_choice, no_bound(problem)
