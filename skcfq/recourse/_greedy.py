@@ -12,6 +12,9 @@ from ._scatter import random_states, scatter
 #: Up to this many directions and choices, everybody gets what else is for the lost.
 FEW_MOVES = 12
 
+#: Steps of an ascent after which it counts as led astray.
+FAR = 8.0
+
 
 class GreedySolver(BaseSolver):
     """Cheap recourse by steepest ascent of the target margin per unit of cost.
@@ -100,7 +103,9 @@ class GreedySolver(BaseSolver):
             offer(problem, everyone, self._ascents(margin, problem, random))
         rescues = (ascend_blind, self._scattered, self._ascents)
         for rescue in (self._scattered,) if thorough else rescues:
-            lost = torch.isinf(best_cost).nonzero().squeeze(1)
+            # Whom slopes led far may stand where most of the network is silent: no slope tells of
+            # what is near.
+            lost = (best_cost > FAR * self.trust).nonzero().squeeze(1)
             if len(lost):
                 part = problem.select(lost)
                 offer(part, lost, rescue(margin, part, random))

@@ -475,3 +475,23 @@ def test_solvers_are_estimators_with_parameters(make):
     solver = make(batch_size=7)
     assert clone(solver).get_params() == solver.get_params()
     assert repr(make()) == f"{make.__name__}()"
+
+
+def test_trap_a_slope_leads_far_where_the_rest_of_the_network_is_silent():
+    """Many steps along the only feature with a slope, where one step of another is enough."""
+    frame = pd.DataFrame(
+        np.random.default_rng(0).uniform(0, 0.9, size=(80, 8)), columns=list("abcdefgh")
+    )
+
+    def logits(z):
+        margin = 0.05 * z[:, 0] + 2 * torch.relu(z[:, 1] - 1) - 1
+        return torch.stack([-margin / 2, margin / 2], dim=1)
+
+    actions = ActionSet(
+        cost_weights=dict.fromkeys(frame, 1.0), bounds=dict.fromkeys(frame, (0, 60))
+    )
+    space = bind_actions(actions, Encoding(None, frame.columns), frame)
+    result = GreedySolver().solve(logits, frame, 1, space)
+    expected = 1 + (1 - 0.05 * frame["a"]) / 2 - frame["b"]
+    assert result.success.all()
+    np.testing.assert_allclose(result.cost, expected, rtol=1e-3)
