@@ -256,9 +256,9 @@ def draw_robust(summary):
                     label=f"advice for {label.replace('1 models', '1 model')}",
                 )
             ax.tick_params(axis="x", rotation=30, labelsize=8)
-            ax.set_ylim(bottom=0)
             ax.grid(alpha=0.3)
         line[0].set_ylabel(f"{dataset}\nadvice that fails", fontsize=9)
+    axes[0][0].set_ylim(bottom=0)  # of all: the axis is shared
     legend(figure, axes)
     return figure
 
@@ -288,7 +288,7 @@ def draw_theory(summary):
         ax.set_xlim(-0.03, 1.03)
         ax.grid(alpha=0.3)
     figure.supxlabel("share of the people with advice", fontsize=9)
-    legend(figure, axes)
+    legend(figure, axes, 1 if len(datasets) == 1 else 3)
     return figure
 
 

@@ -164,7 +164,7 @@ STUDIES = (
     ),
     Study(
         "runtime", "Seconds of an epoch against K, the unrolled steps of the match term.",
-        ("compas", "default"),
+        ("german", "compas"),
         ("Mixed precision", "CFQ", *(name for name in PAPER if "K" in name), "Faithful CFQ"),
         measure="sample",
     ),
@@ -177,7 +177,8 @@ STUDIES = (
     ),
     Study("shifts", "Test people who are not like those of the training.", SMALL, FEW,
           measure="shifts"),
-    Study("subgroups", "Group by group.", ("compas", "adult"), FEW, measure="groups"),
+    Study(
+        "subgroups", "Group by group.", ("german", "compas", "adult"), FEW, measure="groups"),
     Study("robust", "Advice that holds for several quantizations at once.", SMALL,
           ("CF-PTQ", "LSQ-QAT", "Faithful CFQ"), measure="robust"),
     Study("theory", "Margins against bounds on the logits.", ("german", "adult"), FEW,
