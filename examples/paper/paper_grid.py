@@ -55,7 +55,7 @@ class Cell:
         Of the split, the teacher and the student.
     setting : Setting
     measure : str
-        What is measured: a key of `paper_cell.MEASURES`.
+        What is measured: a key of `paper_measures.MEASURES`.
     max_epochs : int or None
         Of teacher and student, for quick runs; None: their own.
     """
@@ -96,7 +96,7 @@ class Study:
     seeds : tuple of int
     settings : tuple of Setting
     measure : str
-        A key of `paper_cell.MEASURES`.
+        A key of `paper_measures.MEASURES`.
     """
 
     name: str
