@@ -255,6 +255,8 @@ def make_cells(
             problems += _unknown("teacher", [setting.teacher], TEACHERS)
             problems += _unknown("adviser", [setting.adviser], ADVISERS)
     raise_problems("The grid", problems)
+    if budgets is not None:  # 4.0 from the command line is the 4 of the studies
+        budgets = tuple(int(each) if float(each).is_integer() else each for each in budgets)
     cells = []
     for study in chosen:
         if studies is not None and study.name not in studies:
