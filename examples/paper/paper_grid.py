@@ -185,6 +185,7 @@ STUDIES = (
           (4, 8), measure="theory"),
 )  # fmt: skip
 
+QUICK_EPOCHS = 8
 QUICK_METHODS = ("LSQ-QAT", "CF-PTQ", "CFQ", "Faithful CFQ")
 
 
@@ -194,7 +195,7 @@ def quick(study):
     if study.name in ("ablation", "runtime"):
         methods = study.methods[:3]
     elif study.name not in ("main", "budgets"):
-        methods = methods[-2:]
+        methods = methods[-1:] if len(study.settings) > 1 else methods[-2:]
     small = ["german"] if study.name in ("main", "subgroups") else []
     return dataclasses.replace(
         study, datasets=("synthetic", *small), methods=tuple(methods), seeds=(0,),
@@ -238,6 +239,8 @@ def make_cells(
         Lists every unknown name, every budget below the narrowest width and every wrong seed.
     """
     chosen = [quick(study) if is_quick else study for study in STUDIES]
+    if is_quick and max_epochs is None:
+        max_epochs = QUICK_EPOCHS
     problems = [
         *_unknown("study", studies, [study.name for study in STUDIES]),
         *_unknown("data set", datasets, SOURCES),
