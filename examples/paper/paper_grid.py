@@ -55,7 +55,7 @@ class Cell:
         Of the split, the teacher and the student.
     setting : Setting
     measure : str
-        What is measured: a key of `paper_cell.MEASURES`.
+        What is measured: a key of `paper_measures.MEASURES`.
     max_epochs : int or None
         Of teacher and student, for quick runs; None: their own.
     """
@@ -96,7 +96,7 @@ class Study:
     seeds : tuple of int
     settings : tuple of Setting
     measure : str
-        A key of `paper_cell.MEASURES`.
+        A key of `paper_measures.MEASURES`.
     """
 
     name: str
@@ -164,7 +164,7 @@ STUDIES = (
     ),
     Study(
         "runtime", "Seconds of an epoch against K, the unrolled steps of the match term.",
-        ("compas", "default"),
+        ("german", "compas"),
         ("Mixed precision", "CFQ", *(name for name in PAPER if "K" in name), "Faithful CFQ"),
         measure="sample",
     ),
@@ -177,13 +177,15 @@ STUDIES = (
     ),
     Study("shifts", "Test people who are not like those of the training.", SMALL, FEW,
           measure="shifts"),
-    Study("subgroups", "Group by group.", ("compas", "adult"), FEW, measure="groups"),
+    Study(
+        "subgroups", "Group by group.", ("german", "compas", "adult"), FEW, measure="groups"),
     Study("robust", "Advice that holds for several quantizations at once.", SMALL,
           ("CF-PTQ", "LSQ-QAT", "Faithful CFQ"), measure="robust"),
     Study("theory", "Margins against bounds on the logits.", ("german", "adult"), FEW,
           (4, 8), measure="theory"),
 )  # fmt: skip
 
+QUICK_EPOCHS = 8
 QUICK_METHODS = ("LSQ-QAT", "CF-PTQ", "CFQ", "Faithful CFQ")
 
 
@@ -193,7 +195,7 @@ def quick(study):
     if study.name in ("ablation", "runtime"):
         methods = study.methods[:3]
     elif study.name not in ("main", "budgets"):
-        methods = methods[-2:]
+        methods = methods[-1:] if len(study.settings) > 1 else methods[-2:]
     small = ["german"] if study.name in ("main", "subgroups") else []
     return dataclasses.replace(
         study, datasets=("synthetic", *small), methods=tuple(methods), seeds=(0,),
@@ -237,6 +239,8 @@ def make_cells(
         Lists every unknown name, every budget below the narrowest width and every wrong seed.
     """
     chosen = [quick(study) if is_quick else study for study in STUDIES]
+    if is_quick and max_epochs is None:
+        max_epochs = QUICK_EPOCHS
     problems = [
         *_unknown("study", studies, [study.name for study in STUDIES]),
         *_unknown("data set", datasets, SOURCES),
@@ -254,6 +258,8 @@ def make_cells(
             problems += _unknown("teacher", [setting.teacher], TEACHERS)
             problems += _unknown("adviser", [setting.adviser], ADVISERS)
     raise_problems("The grid", problems)
+    if budgets is not None:  # 4.0 from the command line is the 4 of the studies
+        budgets = tuple(int(each) if float(each).is_integer() else each for each in budgets)
     cells = []
     for study in chosen:
         if studies is not None and study.name not in studies:

@@ -95,6 +95,12 @@ def test_keys_tell_all_cells_apart():
         assert dataclasses.replace(cell, **change).key != cell.key
 
 
+def test_a_budget_of_the_command_line_is_that_of_the_study():
+    asked = make_cells(["budgets"], ["german"], ["CFQ"], [8.0], [0])
+    assert asked[0].key in {cell.key for cell in make_cells(["budgets"])}
+    assert make_cells(["budgets"], ["german"], ["CFQ"], [3.5], [0])[0].bit_budget == 3.5
+
+
 def test_an_interrupted_run_goes_on_where_it_was(folder, fits, monkeypatch):
     cells = make_cells(["main"], methods=["PTQ", "PTQ-8", "CF-PTQ"], **TINY)
     calibrate = paper_cell.calibrate
@@ -139,7 +145,7 @@ def test_a_failure_is_recorded_and_tried_again_and_stops_nothing(folder, fits, m
     ]
     request += ["--budgets", "4", "--methods", "PTQ", "CF-PTQ", "--no-figures"]
     assert paper_run.main(request) == 1
-    error = "AssertionError: 4.5 bits on average, above the budget 4.0."
+    error = "AssertionError: 4.5 bits on average, above the budget 4."
     failed, done = make_cells(["budgets"], ["synthetic"], ["PTQ", "CF-PTQ"], [4.0], [0])
     assert read_cell(folder, failed)["error"] == error
     assert error in capsys.readouterr().err
