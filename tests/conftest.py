@@ -4,6 +4,7 @@ import os
 
 import pytest
 from hypothesis import settings
+from joblib.externals.loky import reusable_executor
 
 from skcfq.datasets import fetch_adult, make_recourse_classification
 from skcfq.datasets._files import ENVIRONMENT_VARIABLE
@@ -28,3 +29,11 @@ def adult():
     if not os.environ.get(ENVIRONMENT_VARIABLE):
         pytest.skip(f"needs the published data files: set {ENVIRONMENT_VARIABLE} to their folder")
     return fetch_adult()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_idle_workers():
+    """Joblib's processes end with the file: those that idle for minutes can end while they get work."""
+    yield
+    if reusable_executor._executor is not None:
+        reusable_executor._executor.shutdown(wait=True, kill_workers=True)

@@ -236,7 +236,7 @@ class KnownAdvice(BaseSolver):
     def __init__(self, advice):
         self.advice = advice
 
-    def solve(self, logits, X, target, actions, *, predict=None, decide=None, closed=None):
+    def solve(self, logits, X, target, actions, **options):
         """The advice, for the people whom it was searched for."""
         if len(X) != len(self.advice) or (X.index != self.advice.counterfactual.index).any():
             raise ValueError("KnownAdvice was searched for other people.")

@@ -301,7 +301,7 @@ def _target(text, classes):
 
 def _report_limits(limits):
     """Largest allowed values, as the report's verdict tells them; None without any."""
-    from ..report import LIMITED
+    from ..report._verdict import LIMITED
 
     kept = {
         limit.measure: limit.number

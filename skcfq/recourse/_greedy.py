@@ -103,12 +103,16 @@ class GreedySolver(BaseSolver):
             offer(problem, everyone, self._ascents(margin, problem, random))
         rescues = (ascend_blind, self._scattered, self._ascents)
         for rescue in (self._scattered,) if thorough else rescues:
-            # Whom slopes led far may stand where most of the network is silent: no slope tells of
-            # what is near.
-            lost = (best_cost > FAR * self.trust).nonzero().squeeze(1)
+            lost = torch.isinf(best_cost).nonzero().squeeze(1)
             if len(lost):
                 part = problem.select(lost)
                 offer(part, lost, rescue(margin, part, random))
+        # Whom slopes led far may stand where most of the network is silent: no slope tells of what
+        # is near. Draws of their own, since others depend on whether somebody is lost.
+        far = (best_cost > FAR * self.trust).nonzero().squeeze(1)
+        if len(far):
+            part = problem.select(far)
+            offer(part, far, self._scattered(margin, part, torch.Generator().manual_seed(2)))
         who, first = everyone, best_cost.clone()
         for _ in range(self.n_rounds):
             part, before = problem.select(who), best_cost[who]
