@@ -99,7 +99,7 @@ def test_grid_over_bit_budgets_on_adult(some_adults, tmp_path, way):
     log = tmp_path / "fits"
     params = {
         "hidden_layer_sizes": (8,), "teacher": CountingTeacher(str(log)), "actions": ACTIONS,
-        "memory": str(tmp_path / "cache"), "target": ">50K", "max_epochs": 4, "random_state": 0,
+        "memory": str(tmp_path / "cache"), "target": ">50K", "max_epochs": 2, "random_state": 0,
     }  # fmt: skip
     X, y = some_adults
     search = search_over_budgets(way, "accuracy", **params).fit(X, y)

@@ -313,7 +313,7 @@ def test_trap_plateaus_of_quantized_activations(make, bits):
 
 @pytest.fixture(scope="module")
 def crowd():
-    frame = mixed_people(150, seed=3)
+    frame = mixed_people(70, seed=3)
     space = bound(frame, max_changes=3, step={"years": 1})
     return frame, space, any_network(space, frame, 3)
 
@@ -332,10 +332,10 @@ def crowd():
 )
 def test_same_bits_whatever_runs_beside(make, crowd, context):
     frame, space, model = crowd
-    expected = make(batch_size=32).solve(model, frame, 1, space)
-    assert (expected.success & expected.needed).sum() > 50
+    expected = make(batch_size=16).solve(model, frame, 1, space)
+    assert (expected.success & expected.needed).sum() > 20
     with context():
-        assert_same(make(batch_size=32).solve(model, frame, 1, space), expected)
+        assert_same(make(batch_size=16).solve(model, frame, 1, space), expected)
 
 
 @contextlib.contextmanager
