@@ -20,7 +20,7 @@ format:
 	ruff format .
 
 docs:
-	sphinx-build -j 2 -W --keep-going -n -q docs docs/_build/html
+	sphinx-build -W --keep-going -n -q docs docs/_build/html
 
 # Everything, in a fresh environment.
 ci:

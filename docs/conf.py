@@ -111,7 +111,6 @@ sphinx_gallery_conf = {
     "filename_pattern": r"/plot_" if published_data_are_here() else r"/plot_(?!audit_)",
     "ignore_pattern": r"benchmarks|paper|grid_search_adult|__init__",
     "abort_on_example_error": True,
-    "parallel": 2,
     "download_all_examples": False,
     "show_memory": False,
     "min_reported_time": 1,

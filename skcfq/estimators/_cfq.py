@@ -157,6 +157,11 @@ class CFQClassifier(BaseTrainedClassifier):
     target_ : label
         The class that recourse leads to.
 
+    See Also
+    --------
+    QATClassifier : The same training without the recourse terms.
+    RecourseAuditor : Compares any two fitted classifiers.
+
     Notes
     -----
     An objective with a true ``keeps_teacher``, as :class:`FaithfulObjective`, asks the quantized network to
@@ -165,11 +170,6 @@ class CFQClassifier(BaseTrainedClassifier):
     ``RecourseSensitivity()``, or ``FisherSensitivity()`` if nobody among the training rows needs recourse and
     has advice. For other objectives, and where the teacher has no ReLU layers of the sizes in
     `hidden_layer_sizes`, both are ``None``.
-
-    See Also
-    --------
-    QATClassifier : The same training without the recourse terms.
-    RecourseAuditor : Compares any two fitted classifiers.
 
     References
     ----------
