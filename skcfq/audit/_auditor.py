@@ -183,6 +183,26 @@ class RecourseAuditor(BaseEstimator):
             self, frame, self.actions_.encoding, self._deployed_actions.encoding
         )
 
+    def views(self, X):
+        """Both models as recourse sees them, for whoever asks them about more rows.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows in the units of ``fit``, which the views are checked to take.
+
+        Returns
+        -------
+        list of ClassifierView
+            Of the reference and of the deployed model.
+
+        Raises
+        ------
+        ValueError
+            If a model cannot encode the rows.
+        """
+        return self._read(X)[1]
+
     def _comparison(self, X):
         frame, views = self._read(X)
         spaces = self.actions_, self._deployed_actions

@@ -13,7 +13,7 @@ from .._utils._files import writable_problems
 from ..actions import ActionSet, CausalActionSet
 from ..audit import AuditResult, RecourseAuditor
 from ..estimators import OnnxModel
-from ._limits import Limit, read_limits
+from ..report import Verdict, judge, read_limits, write_report
 from ._models import load_model
 from ._progress import SilentProgress
 
@@ -23,9 +23,9 @@ FIT_ROWS = 20_000
 #: People of a CSV file that are audited at once.
 PART_ROWS = 20_000
 
-#: Measures that an audit has; the first only with labels.
+#: Measures of an audit without labels.
 MEASURES = (
-    "accuracy", "validity_drop", "recourse_gap", "abs_recourse_gap", "median_recourse_gap",
+    "validity_drop", "recourse_gap", "abs_recourse_gap", "median_recourse_gap",
     "weighted_recourse_gap", "decision_flips", "reference_feasible", "deployed_feasible",
     "direction_similarity", "action_overlap",
 )  # fmt: skip
@@ -84,19 +84,17 @@ class AuditOptions:
 
 @dataclasses.dataclass(frozen=True)
 class AuditOutcome:
-    """What an audit found, and by which limits it fails.
+    """What an audit found, and whether it keeps its limits.
 
     Attributes
     ----------
     result : AuditResult
-    limits : tuple of Limit
-    failed : tuple of Limit
+    verdict : Verdict
     seconds : float
     """
 
     result: AuditResult
-    limits: tuple[Limit, ...]
-    failed: tuple[Limit, ...]
+    verdict: Verdict
     seconds: float
 
 
@@ -122,7 +120,7 @@ def run_audit(options, progress=None):
     """
     started = time.perf_counter()
     progress = SilentProgress() if progress is None else progress
-    measures = MEASURES if options.label is not None else MEASURES[1:]
+    measures = MEASURES if options.label is None else ("accuracy", *MEASURES)
     limits = read_limits(options.fail_if, measures)
     raise_problems("skcfq audit", _file_problems(options), OSError)
     if options.report is not None:
@@ -143,26 +141,12 @@ def run_audit(options, progress=None):
         people_in_parts(options.data, columns), options.label, groups=list(options.groups) or None,
         checkpoint=options.checkpoint, max_people=options.max_people, verbose=progress.shown,
     )  # fmt: skip
-    outcome = AuditOutcome(
-        result,
-        tuple(limits),
-        tuple(limit for limit in limits if limit.fails(result.measures)),
-        time.perf_counter() - started,
-    )
     if options.json is not None:
         result.to_json(options.json)
     if options.report is not None:
-        from ..report import write_report
-
         title = {} if options.title is None else {"title": options.title}
-        write_report(
-            result,
-            options.report,
-            limits=_report_limits(limits),
-            max_people=options.max_people,
-            **title,
-        )
-    return outcome
+        write_report(result, options.report, limits=limits, max_people=options.max_people, **title)
+    return AuditOutcome(result, judge(result, limits), time.perf_counter() - started)
 
 
 def is_parquet(path):
@@ -297,15 +281,3 @@ def _target(text, classes):
     if not found:
         raise ValueError(f"--target {text!r} is none of the classes {classes}.")
     return found[0]
-
-
-def _report_limits(limits):
-    """Largest allowed values, as the report's verdict tells them; None without any."""
-    from ..report._verdict import LIMITED
-
-    kept = {
-        limit.measure: limit.number
-        for limit in limits
-        if limit.sign == ">" and limit.end == "value" and limit.measure in LIMITED
-    }
-    return kept or None

@@ -176,6 +176,12 @@ def audit(
         list[str] | None,
         typer.Option(help="A type that a .skops file may hold beside ours and scikit-learn's."),
     ] = None,
+    people: Annotated[
+        int,
+        typer.Option(
+            min=0, help="How many people, the worst off, report and record list; 0: none."
+        ),
+    ] = 200,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the record, without people, instead of tables.")
     ] = False,
@@ -196,7 +202,7 @@ def audit(
         reference=reference, deployed=deployed, data=data, actions=actions, label=label,
         target=target, groups=tuple(groups or ()), fit_data=fit_data, trusted=tuple(trust or ()),
         report=report, json=json_file, checkpoint=checkpoint, fail_if=tuple(fail_if or ()),
-        title=title,
+        title=title, max_people=people,
     )  # fmt: skip
     try:
         with RichProgress() as progress:
@@ -208,5 +214,5 @@ def audit(
         typer.echo(outcome.result.to_json(people=False))
     else:
         print_audit(outcome, options)
-    if outcome.failed:
+    if outcome.verdict.passed is False:
         raise typer.Exit(1)

@@ -131,7 +131,7 @@ class PersonDisplay:
             places = _places(values)
             ax.axhline(row, color=GUIDE, alpha=0.25, linewidth=0.8, zorder=0)
             ax.plot(places["now"], row, "D", color=GUIDE, markersize=7, zorder=3)
-            _word(ax, places["now"], row, value_text(values["now"]), inward=False, places=places)
+            _word(ax, places["now"], row, value_text(values["now"]), places)
             for model, (look, offset) in zip(("reference", "deployed"), looks, strict=True):
                 _arrow(ax, places, row + offset, values, model, look)
         for (look, _), words in zip(
@@ -201,7 +201,7 @@ def _arrow(ax, places, row, values, model, look):
     )  # fmt: skip
 
 
-def _word(ax, x, row, text, inward, places):
+def _word(ax, x, row, text, places):
     """The person's own value, on the side where no arrow goes."""
     right = max(places.values()) > x
     ax.annotate(

@@ -7,7 +7,6 @@ from scipy.ndimage import distance_transform_edt
 from sklearn.utils.validation import check_is_fitted
 
 from .._utils._errors import raise_problems
-from ..estimators import classifier_view
 from ..recourse import one_thread, target_margin
 from ._drawing import DEPLOYED, GUIDE, REFERENCE, axes_of, plain, tidy
 from ._person import changed_values
@@ -281,8 +280,7 @@ def _margins(auditor, X, features, x, y):
     rows = X.iloc[np.zeros(right.size, dtype=int)].reset_index(drop=True)
     rows = rows.assign(**{features[0]: right.ravel(), features[1]: up.ravel()})
     found = []
-    for model in (auditor.reference_, auditor.deployed_):
-        view = classifier_view(model, rows, classes=auditor.classes_)
+    for view in auditor.views(rows):
         logits = view.logits(torch.as_tensor(view.encoding.encode(rows), dtype=torch.float32))
         target = view.classes.tolist().index(auditor.target_)
         margin = target_margin(logits, torch.full((len(rows),), target))

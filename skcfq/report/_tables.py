@@ -64,7 +64,18 @@ class PeopleTable:
 
 
 def headline_rows(measures):
-    """Name, meaning, value, interval and people of each figure."""
+    """Figures in words.
+
+    Parameters
+    ----------
+    measures : dict of str to Estimate
+        Of an :class:`~skcfq.audit.AuditResult`.
+
+    Returns
+    -------
+    list of tuple of str
+        Name, meaning, value, interval and people of each figure.
+    """
     return [
         (*FIGURES[name], figure_text(name, e), interval_text(name, e), f"{e.n:,}")
         for name in FIGURES
@@ -73,7 +84,21 @@ def headline_rows(measures):
 
 
 def group_rows(result, grouping):
-    """Label, people, those refused, then the figures with their intervals, for each group."""
+    """Figures of groups in words.
+
+    Parameters
+    ----------
+    result : AuditResult
+    grouping : str
+        One of ``result.groupings``.
+
+    Returns
+    -------
+    list of tuple
+        Label, people and people with advice, and a list of value and interval of the share of
+        failing advice, the mean size and the mean of the recourse gap, the share of changed decisions
+        and of people with recourse now.
+    """
     rows = []
     for label in result.groupings[grouping]:
         counts, measures = result.counts_by_group[label], result.by_group[label]

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import numbers
 
+from ._limits import Limit
 from ._words import FIGURES, LIMITED, figure_text, interval_text, level_text, p_text
 
 #: Above this mean change downwards, a model that keeps advice does so by asking for less.
@@ -19,8 +20,9 @@ class LimitCheck:
     name : str
         What the figure is called.
     kept : bool
-        Whether the figure is at most the limit; False where it is not defined.
+        Whether the limit is kept; False where the figure is not defined.
     sentence : str
+        Both in words.
     """
 
     name: str
@@ -52,21 +54,23 @@ class Verdict:
         return all(check.kept for check in self.checks) if self.checks else None
 
 
-def judge(result, limits):
+def judge(result, limits=()):
     """Put an audit into words.
 
     Parameters
     ----------
     result : AuditResult
-    limits : dict of str to float
-        Largest allowed value by measure.
+    limits : dict of str to float or sequence of Limit, default=()
+        Largest allowed value by measure, or conditions, see :func:`read_limits`.
 
     Returns
     -------
     Verdict
     """
     sentences = [*_cost(result), *_decisions(result), *_groups(result)]
-    checks = tuple(_check(name, result.measures[name], limit) for name, limit in limits.items())
+    if isinstance(limits, dict):
+        limits = [Limit(f"{n}>{most:g}", n, "value", ">", most) for n, most in limits.items()]
+    checks = tuple(_check(limit, result.measures) for limit in limits)
     headline, meaning = _advice(result)
     return Verdict(headline, (*meaning, *sentences), checks)
 
@@ -76,7 +80,7 @@ def limit_problems(limits, measures):
 
     Parameters
     ----------
-    limits : dict of str to float
+    limits : dict of str to float or sequence of Limit
     measures : collection of str
         Those that the audit has.
 
@@ -84,6 +88,17 @@ def limit_problems(limits, measures):
     -------
     list of str
     """
+    if not isinstance(limits, dict):
+        if not isinstance(limits, list | tuple) or not all(isinstance(x, Limit) for x in limits):
+            return [
+                f"limits is {limits!r}, must be a dict of measures and their limits, or what "
+                "read_limits gives."
+            ]
+        return [
+            f"{limit.text!r} is about {limit.measure}, which the audit does not have."
+            for limit in limits
+            if limit.measure not in measures
+        ]
     problems = []
     for name, limit in limits.items():
         if name not in LIMITED or name not in measures:
@@ -177,21 +192,27 @@ def _groups(result):
     return told
 
 
-def _check(name, estimate, limit):
-    title = FIGURES[name][0]
-    most = figure_text(name, limit)
-    if not math.isfinite(estimate):
-        return LimitCheck(title, False, f"Not defined, so that the limit of {most} is not kept.")
-    value, kept = figure_text(name, estimate), bool(estimate <= limit)
-    sentence = f"{value} {'keeps' if kept else 'exceeds'} the limit of {most}"
-    if kept and estimate.high > limit:
-        sentence += (
-            f", but the {level_text(estimate)} interval reaches {figure_text(name, estimate.high)}"
-        )
-    elif not kept and estimate.low <= limit:
-        sentence += (
-            f", but the {level_text(estimate)} interval starts at {figure_text(name, estimate.low)}"
-        )
+#: What a figure does to a limit that it breaks.
+BROKEN = {">": "exceeds", ">=": "reaches", "<": "falls below", "<=": "does not exceed"}
+ENDS = {"value": "", "low": ", lower end of its interval", "high": ", upper end of its interval"}
+
+
+def _check(limit, measures):
+    name, estimate, value = limit.measure, measures[limit.measure], limit.value(measures)
+    title, number = FIGURES[name][0] + ENDS[limit.end], figure_text(name, limit.number)
+    if not math.isfinite(value):
+        return LimitCheck(title, False, f"Not defined, so that the limit of {number} is not kept.")
+    kept = not limit.fails(measures)
+    sentence = f"{figure_text(name, value)} {'keeps' if kept else BROKEN[limit.sign]} the limit of {number}"
+    if limit.end == "value":
+        # The end of the interval that lies on the other side of the limit, if it does.
+        upper = kept == limit.sign.startswith(">")
+        end = dataclasses.replace(limit, end="high" if upper else "low")
+        if math.isfinite(end.value(measures)) and end.fails(measures) == kept:
+            sentence += (
+                f", but the {level_text(estimate)} interval {'reaches' if upper else 'starts at'} "
+                f"{figure_text(name, end.value(measures))}"
+            )
     return LimitCheck(title, kept, f"{sentence}.")
 
 

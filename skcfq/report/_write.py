@@ -42,10 +42,11 @@ def write_report(result, path, *, title="Recourse audit", limits=None, max_peopl
         The file to write; its folder must exist. It appears whole or not at all.
     title : str, default="Recourse audit"
         Heading and title.
-    limits : dict of str to float, default=None
+    limits : dict of str to float or sequence of Limit, default=None
         Largest allowed value of ``validity_drop``, ``abs_recourse_gap``, ``recourse_gap``,
         ``median_recourse_gap``, ``weighted_recourse_gap`` or ``decision_flips``, as shares: 0.02 is
-        2 %. The verdict says for each whether it is kept. A figure that is not defined keeps none.
+        2 %; or conditions of any kind, see :func:`read_limits`. The verdict says for each whether it
+        is kept. A figure that is not defined keeps none.
     max_people : int, default=200
         Most people in the table: first those whose advice breaks, then by the change of cost.
 
@@ -87,7 +88,7 @@ def write_report(result, path, *, title="Recourse audit", limits=None, max_peopl
     True
     """
     require("write_report", "report", "jinja2", "matplotlib")
-    limits = {} if limits is None else limits
+    limits = () if limits is None else limits
     raise_problems("write_report", _problems(result, path, title, limits, max_people))
     verdict = judge(result, limits)
     page = _render(result, verdict, title, max_people)
@@ -102,8 +103,6 @@ def _problems(result, path, title, limits, max_people):
         problems.append(
             f"result is {type(result).__name__}, must be an AuditResult, what audit returns."
         )
-    elif not isinstance(limits, dict):
-        problems.append(f"limits is {limits!r}, must be a dict of measures and their limits.")
     else:
         problems += limit_problems(limits, result.measures)
     if not isinstance(title, str) or not title.strip():

@@ -18,6 +18,7 @@ from skcfq.audit import AuditResult
 from skcfq.cli._commands import cli
 from skcfq.estimators import OnnxModel
 from skcfq.export import export_onnx
+from skcfq.report import judge
 
 
 @pytest.fixture(scope="module")
@@ -78,25 +79,25 @@ def test_figures_are_those_of_the_auditor(audit, files, data):
 def test_prints_the_verdict_the_figures_and_the_groups(audit, files):
     done = audit(*COMMON, "--groups", "branch", "--groups", "sex")
     assert done.exit_code == 0, done.output
-    counts = files[1].counts
     text = " ".join(done.stdout.split())
-    assert (
-        f"Of {counts['people']} people the reference refuses {counts['needed']} and has advice for "
-        f"{counts['advised']}; the deployed model breaks that of {counts['broken']} ("
-    ) in text
-    for line in ("advice that no longer works (VD)", "branch=north", "branch=north & sex=female"):
+    verdict = judge(files[1])
+    for sentence in (verdict.headline, verdict.sentences[0]):
+        assert " ".join(sentence.split()) in text
+    for line in ("Advice that fails (validity drop)", "branch=north", "branch=north & sex=female"):
         assert line in text
 
 
 def test_limits_decide_how_it_exits(audit, tmp_path):
     done = audit(*COMMON, "--fail-if", "vd>99.9%", "--fail-if", "accuracy<10%")
     assert done.exit_code == 0, done.output
-    assert done.stdout.count("passes") == 2
+    assert done.stdout.count("passes: ") == 2
     record = tmp_path / "record.json"
     done = audit(*COMMON, "--fail-if", "vd>0", "--fail-if", "flips>=100%", "--json-file", record)
     assert done.exit_code == 1
-    assert "fails: vd>0 (validity_drop is 0." in done.stdout
-    assert "passes: flips>=100%" in done.stdout
+    text = " ".join(done.stdout.split())
+    assert "fails: Advice that fails (validity drop): " in text
+    assert "exceeds the limit of 0.0 %" in text
+    assert "passes: Changed decisions: " in text
     result = AuditResult.from_json(record)
     assert (result.people["outcome"] == "broken").iloc[0]
 
@@ -108,6 +109,22 @@ def test_writes_the_report(audit, tmp_path):
     text = report.read_text()
     assert "Spring &lt;audit&gt;" in text
     assert "<audit>" not in text
+    assert "all limits kept" not in text
+
+
+@pytest.mark.parametrize(("limit", "code"), [("accuracy<99.9%", 1), ("accuracy<1%", 0)])
+def test_the_report_says_what_the_exit_code_says(audit, tmp_path, limit, code):
+    """Of every kind of limit, and lists nobody if nobody is to be listed."""
+    report, record = tmp_path / "report.html", tmp_path / "record.json"
+    done = audit(
+        *COMMON, "--report", report, "--json-file", record, "--people", 0, "--fail-if", "vd>100%",
+        "--fail-if", limit,
+    )  # fmt: skip
+    assert done.exit_code == code, done.output
+    text = report.read_text()
+    assert ("all limits kept" in text) == (code == 0)
+    assert ("limit exceeded" in text) == (code == 1)
+    assert AuditResult.from_json(record).people is None
 
 
 def test_an_interrupted_audit_goes_on(audit, tmp_path):

@@ -4,7 +4,6 @@ import copy
 import pickle
 
 import numpy as np
-import onnx
 import onnxruntime
 import pandas as pd
 import pytest
@@ -238,7 +237,3 @@ def test_wrong_graphs_are_clear_errors(tmp_path, people, fitted):
         ValueError, match=r"the deployed model: its inputs \['debt'\] are no columns of X"
     ):
         RecourseAuditor(fitted, graph).fit(X.rename(columns={"debt": "debts"}), y)
-
-
-def test_onnx_is_what_the_tests_think(tmp_path):
-    onnx.checker.check_model(scores_graph())

@@ -11,9 +11,8 @@ import pytest
 
 from skcfq.audit import AuditResult
 from skcfq.metrics import Estimate
-from skcfq.report import write_report
+from skcfq.report import judge, read_limits, write_report
 from skcfq.report._pictures import inline_svg
-from skcfq.report._verdict import judge
 
 from .conftest import HOSTILE
 
@@ -210,6 +209,29 @@ def test_all_problems_are_told_before_anything_is_written(tmp_path):
         "max_people is -1, must be a whole number >= 0.",
     ):
         assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept", "sentence"),
+    [
+        ("vd>2%", True, "1.7 % keeps the limit of 2.0 %, but the 95 % interval reaches 2.2 %."),
+        ("vd>1.5%", False, "1.7 % exceeds the limit of 1.5 %, but the 95 % interval starts at 1.3 %."),
+        ("vd>1%", False, "1.7 % exceeds the limit of 1.0 %."),
+        ("vd.high>2%", False, "2.2 % exceeds the limit of 2.0 %."),
+        ("vd.low>2%", True, "1.3 % keeps the limit of 2.0 %."),
+        ("vd<1%", True, "1.7 % keeps the limit of 1.0 %."),
+        ("vd<1.5%", True, "1.7 % keeps the limit of 1.5 %, but the 95 % interval starts at 1.3 %."),
+        ("vd<2%", False, "1.7 % falls below the limit of 2.0 %, but the 95 % interval reaches 2.2 %."),
+    ],
+)  # fmt: skip
+def test_conditions_of_any_kind_are_judged(result, text, kept, sentence):
+    drop = Estimate(0.017, 3806, 0.013, 0.022)
+    judged = judge(
+        with_advice(result, 3806, 65, validity_drop=drop), read_limits([text], result.measures)
+    )
+    assert judged.passed is kept
+    (check,) = judged.checks
+    assert check.sentence.replace("\N{NO-BREAK SPACE}", " ") == sentence
 
 
 def test_limits_that_are_none_are_told(result, tmp_path):

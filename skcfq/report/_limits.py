@@ -1,4 +1,4 @@
-"""Conditions under which an audit fails, as text: ``vd>0.02``."""
+"""Conditions under which an audit fails, also as text: ``vd>0.02``."""
 
 import dataclasses
 import math
@@ -22,12 +22,12 @@ _FORM = re.compile(r"\s*(\w+)(?:\.(low|high))?\s*(>=|<=|>|<)\s*([-+.\deE]+)(%?)\
 
 @dataclasses.dataclass(frozen=True)
 class Limit:
-    """One condition.
+    """A condition under which an audit fails.
 
     Attributes
     ----------
     text : str
-        As it was given.
+        For people, e.g. ``"vd>0.02"``.
     measure : str
         Name of a measure of the audit.
     end : str
@@ -43,19 +43,24 @@ class Limit:
     sign: str
     number: float
 
-    def fails(self, measures):
-        """Whether the audit fails by it; what nobody counts for, fails.
+    def value(self, measures):
+        """The figure that it is about (float).
 
         Parameters
         ----------
         measures : dict of str to Estimate
-
-        Returns
-        -------
-        bool
         """
         estimate = measures[self.measure]
-        found = float(estimate) if self.end == "value" else getattr(estimate, self.end)
+        return float(estimate) if self.end == "value" else getattr(estimate, self.end)
+
+    def fails(self, measures):
+        """Whether an audit fails by it (bool); what nobody counts for, fails.
+
+        Parameters
+        ----------
+        measures : dict of str to Estimate
+        """
+        found = self.value(measures)
         return math.isnan(found) or OPERATORS[self.sign](found, self.number)
 
 
@@ -81,6 +86,7 @@ def read_limits(texts, measures):
 
     Examples
     --------
+    >>> from skcfq.report import read_limits
     >>> limit, = read_limits(["vd.high > 2%"], ["validity_drop"])
     >>> limit.measure, limit.end, limit.number
     ('validity_drop', 'high', 0.02)

@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from skcfq.cli._limits import read_limits
 from skcfq.metrics import Estimate
+from skcfq.report import read_limits
 
 NAMES = ["validity_drop", "abs_recourse_gap", "accuracy"]
 
