@@ -15,6 +15,8 @@ def in_threads(work, parts):
     -------
     list
     """
+    if len(parts) == 1:  # small searches are many, and starting joblib takes longer than some
+        return [work(parts[0])]
     n_jobs = max(1, min(len(parts), joblib.effective_n_jobs(-1)))
     return joblib.Parallel(require="sharedmem", n_jobs=n_jobs)(
         joblib.delayed(work)(part) for part in parts
