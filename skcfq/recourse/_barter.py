@@ -4,13 +4,16 @@ import torch
 
 from ._base import MARGIN
 
+#: Trades that are tried at once; everybody keeps the best of them.
+TOGETHER = 5
+
 
 @torch.no_grad()
 def barter(margin, problem, u, choice, n_trades, generator):
     """Lower the cost of valid states by random trades that keep the margin.
 
     A trade takes part of one numeric change, or all of a change, and gives some of the cost that
-    is saved to another feature. It is kept if the margin still holds. Slopes play no part, so
+    is saved to another feature. It is kept if the margin still holds, the best of a few. Slopes play no part, so
     rounded activations, whose plateaus lead ascents astray, do no harm. The draws are the same for
     everybody: nobody's result depends on who else is in the batch.
 
@@ -21,6 +24,7 @@ def barter(margin, problem, u, choice, n_trades, generator):
     u, choice : tensors
         States, see `_problem`. Those that do not reach the margin are returned as they came.
     n_trades : int
+        Trades to try, in rounds of `TOGETHER`.
     generator : torch.Generator
 
     Returns
@@ -33,42 +37,53 @@ def barter(margin, problem, u, choice, n_trades, generator):
     who = (valid & (cost > 0)).nonzero().squeeze(1)
     if not len(who):
         return u, choice
-    part, at_u, at_choice, at_cost = problem.select(who), u[who], choice[who], cost[who]
-    for _ in range(n_trades):
-        state = part.project(*_trade(part, at_u, at_choice, generator))
-        new_cost = part.cost(*state)
-        rows = (new_cost < at_cost * (1 - 1e-6)).nonzero().squeeze(1)
+    at_u, at_choice, at_cost = u[who], choice[who], cost[who]
+    part, n = problem.select(who).repeat(TOGETHER), len(who)
+    for _ in range(-(-n_trades // TOGETHER)):
+        tried_u, tried_choice = part.project(*_trades(part, at_u, at_choice, generator))
+        new_cost = part.cost(tried_u, tried_choice)
+        less = new_cost < (at_cost * (1 - 1e-6)).repeat(TOGETHER)
+        rows = less.nonzero().squeeze(1)
         if not len(rows):
             continue
-        new_u, new_choice = (values[rows] for values in state)
-        holds = part.margins(margin, new_u, new_choice, rows) >= MARGIN
-        rows = rows[holds]
-        at_u[rows], at_choice[rows], at_cost[rows] = new_u[holds], new_choice[holds], new_cost[rows]
+        holds = part.margins(margin, tried_u[rows], tried_choice[rows], rows) >= MARGIN
+        kept = torch.full_like(new_cost, torch.inf)
+        kept[rows[holds]] = new_cost[rows[holds]]
+        least, trade = kept.view(TOGETHER, n).min(dim=0)
+        won = torch.isfinite(least).nonzero().squeeze(1)
+        rows = trade[won] * n + won
+        at_u[won], at_choice[won], at_cost[won] = tried_u[rows], tried_choice[rows], least[won]
     u[who], choice[who] = at_u, at_choice
     return u, choice
 
 
-def _trade(problem, u, choice, generator):
-    """States after one trade of each person, not projected yet."""
-    m = u.shape[1]
-    liked = torch.rand(2, m + problem.q, generator=generator)
-    size, share, side = torch.rand(3, generator=generator).tolist()
+def _trades(problem, u, choice, generator):
+    """`TOGETHER` copies of states, one behind the other, after a trade each, not projected yet."""
+    n, m = u.shape
+    u, choice = u.repeat(TOGETHER, 1), choice.repeat(TOGETHER, 1)
+    copy = torch.arange(TOGETHER).repeat_interleave(n)
+    giving, taking = torch.rand(2, TOGETHER, m + problem.q, generator=generator)
+    size, share, side = torch.rand(3, TOGETHER, generator=generator)
     change = problem.change(u, choice)
-    giver = (liked[0] * (change > 0)).argmax(dim=1)
+    giver = (giving[copy] * (change > 0)).argmax(dim=1)
     paid = change.gather(1, giver[:, None]).squeeze(1)
-    u, choice = u.clone(), choice.clone()
-    taken = 10.0 ** (-3.0 * size)  # from a thousandth of the change to all of it
+    taken = (10.0 ** (-3.0 * size))[copy]  # from a thousandth of the change to all of it
     number = (giver < m).nonzero().squeeze(1)
-    u[number, giver[number]] *= 1 - taken
+    u[number, giver[number]] *= 1 - taken[number]
     picked = (giver >= m).nonzero().squeeze(1)
     choice[picked, giver[picked] - m] = -1
-    taker = int(liked[1].argmax())
-    if taker < m:
-        way = torch.where(u[:, taker] == 0, 1.0 if side < 0.5 else -1.0, u[:, taker].sign())
-        u[:, taker] += way * share * torch.where(giver < m, taken * paid, paid)
-    else:
-        choices = (problem.owner == taker - m).nonzero().squeeze(1)
-        pick = choices[int(side * len(choices))]
-        cheaper = problem.allowed[:, pick] & (problem.price[:, pick] < paid)
-        choice[:, taker - m] = torch.where(cheaper, pick, choice[:, taker - m])
+    takers = taking.argmax(dim=1)
+    at = (takers < m)[copy].nonzero().squeeze(1)
+    taker = takers[copy[at]]
+    way = u[at, taker].sign()
+    way = torch.where(way == 0, torch.where(side < 0.5, 1.0, -1.0)[copy[at]], way)
+    given = torch.where(giver < m, taken * paid, paid)
+    u[at, taker] += way * share[copy[at]] * given[at]
+    for i, taker in enumerate(takers.tolist()):
+        if taker >= m:
+            rows = slice(i * n, (i + 1) * n)
+            choices = (problem.owner == taker - m).nonzero().squeeze(1)
+            pick = choices[int(side[i] * len(choices))]
+            cheaper = problem.allowed[rows, pick] & (problem.price[rows, pick] < paid[rows])
+            choice[rows, taker - m] = torch.where(cheaper, pick, choice[rows, taker - m])
     return u, choice

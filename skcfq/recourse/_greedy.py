@@ -5,9 +5,9 @@ import torch
 from ._barter import barter
 from ._base import MARGIN, BaseSolver, no_bound
 from ._linear import cheapest_linear
-from ._polish import descend_l2, shrink
+from ._polish import descend_l2, shrink, sweep
 from ._rescue import ascend_blind
-from ._scatter import random_states, scatter
+from ._scatter import apart, random_states, scatter, stacked
 
 #: Up to this many directions and choices, everybody gets what else is for the lost.
 FEW_MOVES = 12
@@ -90,8 +90,10 @@ class GreedySolver(BaseSolver):
             best_cost[at], best_value[at] = cost[won], value[won]
 
         def offer(part, who, states):
-            for state in states:
-                keep(part, who, *shrink(margin, part, *state))
+            for state in states if len(who) else ():
+                tried = part.repeat(len(state[0]) // len(who))
+                for end in apart(shrink(margin, tried, *state), len(who)):
+                    keep(part, who, *end)
 
         random = torch.Generator().manual_seed(0)
         # Slopes mislead where few features may move, and know nothing of whole steps.
@@ -136,6 +138,7 @@ class GreedySolver(BaseSolver):
             random = torch.Generator().manual_seed(1)
             state = barter(margin, problem, best_u, best_choice, self.n_trades, random)
             offer(problem, everyone, [state])
+        best_u = sweep(margin, problem, best_u, best_choice)
         return best_u, best_choice, no_bound(problem)
 
     def _ascend(self, margin, problem, u, choice):
@@ -143,12 +146,14 @@ class GreedySolver(BaseSolver):
 
     def _scattered(self, margin, problem, random):
         """The cheapest valid one of random actions."""
-        yield scatter(margin, problem, self.n_random, random)[:2]
+        yield scatter(margin, problem, self.n_random, random, self.batch_size)[:2]
 
     def _ascents(self, margin, problem, random):
         """Ascents from random actions: other features, other sides of a ridge."""
-        for u, choice in random_states(problem, self.n_random // 8, random):
-            yield self._ascend(margin, problem, u, choice)
+        starts = random_states(problem, self.n_random // 8, random)
+        for states in stacked(starts, self.batch_size):
+            tried = problem.repeat(len(states[0]) // len(problem.x))
+            yield self._ascend(margin, tried, *states)
 
 
 def _slope(margin, z, target):

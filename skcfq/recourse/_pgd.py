@@ -73,7 +73,9 @@ class PGDSolver(BaseSolver):
     def _search(self, margin, problem):
         box = RelaxedBox(problem)
         random = torch.Generator().manual_seed(self.random_state)
-        best_u, best_choice, best_cost = scatter(margin, problem, self.n_random, random)
+        best_u, best_choice, best_cost = scatter(
+            margin, problem, self.n_random, random, self.batch_size
+        )
         starts = [problem.start(), *random_states(problem, self.n_restarts, random)]
         for start in starts:
             delta = box.project(problem.encode(*start) - problem.x)

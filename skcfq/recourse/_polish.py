@@ -76,6 +76,43 @@ def shrink(margin, problem, u, choice, value=None, *, n_iter=5, tolerance=1e-3):
     return u, choice, everyones
 
 
+@torch.no_grad()
+def sweep(margin, problem, u, choice, share=0.01):
+    """Give numeric changes that are hardly any to the largest, where the margin still holds.
+
+    Random trades and shortening leave crumbs: nobody should be told to change a second feature by
+    a thousandth of the first. The cost stays the same.
+
+    Parameters
+    ----------
+    margin : Margin
+    problem : Problem
+    u, choice : tensors
+        Valid states, see `_problem`.
+    share : float, default=0.01
+        Largest share of the largest numeric change that counts as a crumb.
+
+    Returns
+    -------
+    u : tensor of shape (n, m)
+    """
+    size = u.abs()
+    most, largest = size.max(dim=1) if u.shape[1] else (torch.zeros(len(u)), None)
+    crumbs = (size > 0) & (size < share * most[:, None])
+    who = crumbs.any(dim=1).nonzero().squeeze(1)
+    if not len(who):
+        return u
+    part, rows = problem.select(who), torch.arange(len(who))
+    swept, at = u[who].masked_fill(crumbs[who], 0.0), largest[who]
+    swept[rows, at] += (size * crumbs)[who].sum(dim=1) * swept[rows, at].sign()
+    swept, at_choice = part.project(swept, choice[who])
+    holds = part.margins(margin, swept, at_choice) >= MARGIN
+    holds &= part.cost(swept, at_choice) <= part.cost(u[who], choice[who]) * (1 + 1e-5)
+    u = u.clone()
+    u[who[holds]] = swept[holds]
+    return u
+
+
 def _without(u, choice, j, m):
     """The states without the change of feature ``j``."""
     u, choice = u.clone(), choice.clone()

@@ -66,6 +66,10 @@ class Problem:
             setattr(part, name, getattr(self, name).index_select(0, index))
         return part
 
+    def repeat(self, times):
+        """The problem of all people, one copy behind the other: to try several states at once."""
+        return self if times == 1 else self.select(torch.arange(len(self.x)).repeat(times))
+
     def start(self):
         """The state in which nobody has moved."""
         n = len(self.x)

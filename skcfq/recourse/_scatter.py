@@ -1,5 +1,7 @@
 """Random states of the action set: starts, and a last resort where slopes lead nowhere."""
 
+import itertools
+
 import torch
 
 from ._base import MARGIN
@@ -45,7 +47,7 @@ def random_states(problem, n_states, generator):
 
 
 @torch.no_grad()
-def scatter(margin, problem, n_states, generator):
+def scatter(margin, problem, n_states, generator, n_rows):
     """The cheapest valid one of random states.
 
     Parameters
@@ -54,6 +56,8 @@ def scatter(margin, problem, n_states, generator):
     problem : Problem
     n_states : int
     generator : torch.Generator
+    n_rows : int
+        Rows that are asked together, if that is more than there are people.
 
     Returns
     -------
@@ -64,9 +68,38 @@ def scatter(margin, problem, n_states, generator):
     """
     best_u, best_choice = problem.start()
     best_cost = torch.full((len(best_u),), torch.inf, dtype=best_u.dtype)
-    for u, choice in random_states(problem, n_states, generator):
-        cost = problem.cost(u, choice)
-        valid = margin(problem.encode(u, choice), problem.target) >= MARGIN
-        won = valid & (cost < best_cost)
-        best_u[won], best_choice[won], best_cost[won] = u[won], choice[won], cost[won]
+    for states in stacked(random_states(problem, n_states, generator), n_rows):
+        tried = problem.repeat(len(states[0]) // len(best_u))
+        cost = tried.cost(*states)
+        cost = cost.masked_fill(tried.margins(margin, *states) < MARGIN, torch.inf)
+        for u, choice, paid in apart([*states, cost], len(best_u)):
+            won = paid < best_cost
+            best_u[won], best_choice[won], best_cost[won] = u[won], choice[won], paid[won]
     return best_u, best_choice, best_cost
+
+
+def stacked(states, n_rows):
+    """States of the same people, as many behind one another as fit into a number of rows.
+
+    A few people cost a network hardly less than a few thousand: what is tried for them is tried
+    at once.
+
+    Parameters
+    ----------
+    states : iterator of (u, choice)
+        Tensors of shape (n, m) and (n, q).
+    n_rows : int
+
+    Yields
+    ------
+    u, choice : tensors of shape (k * n, m) and (k * n, q)
+    """
+    for u, choice in states:
+        more = itertools.islice(states, max(n_rows // max(len(u), 1) - 1, 0))
+        group = [(u, choice), *more]
+        yield tuple(torch.cat(part) for part in zip(*group, strict=True))
+
+
+def apart(states, n):
+    """Undo `stacked`: tuples of tensors of `n` rows each."""
+    return zip(*(values.split(n) for values in states), strict=True)

@@ -3,6 +3,7 @@
 import json
 import pickle
 import re
+import shutil
 import warnings
 
 import pytest
@@ -21,11 +22,12 @@ def auditor(credit, pipelines):
     return auditor.fit(credit.data, credit.target)
 
 
-@pytest.fixture
-def path(credit, tmp_path):
-    """Features and the label as a Parquet file."""
-    credit.data.assign(credit=credit.target).to_parquet(tmp_path / "people.parquet")
-    return tmp_path / "people.parquet"
+@pytest.fixture(scope="module")
+def path(credit, tmp_path_factory):
+    """Features and the label as a Parquet file. Not to be changed."""
+    path = tmp_path_factory.mktemp("data") / "people.parquet"
+    credit.data.assign(credit=credit.target).to_parquet(path)
+    return path
 
 
 def audit(auditor, path, folder, **options):
@@ -53,22 +55,34 @@ def equal(result, expected):
     assert result == expected
 
 
-@pytest.fixture
-def interrupted(auditor, path, tmp_path, monkeypatch):
-    """The folder of an audit that stopped after three of six parts."""
-    folder = tmp_path / "checkpoint"
-    with monkeypatch.context() as patch:
+@pytest.fixture(scope="module")
+def stopped(auditor, path, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stopped") / "checkpoint"
+    with pytest.MonkeyPatch.context() as patch:
         counted(auditor, patch, stop_after=3)
         with pytest.raises(KeyboardInterrupt):
             audit(auditor, path, folder)
     return folder
 
 
-def test_an_interrupted_audit_goes_on_where_it_stopped(auditor, path, interrupted, monkeypatch):
+@pytest.fixture
+def interrupted(stopped, tmp_path):
+    """The folder of an audit that stopped after three of six parts."""
+    return shutil.copytree(stopped, tmp_path / "checkpoint")
+
+
+@pytest.fixture(scope="module")
+def expected(auditor, path):
+    """The audit that nothing interrupted."""
+    return audit(auditor, path, None)
+
+
+def test_an_interrupted_audit_goes_on_where_it_stopped(
+    auditor, path, interrupted, expected, monkeypatch
+):
     assert sorted(p.name for p in interrupted.iterdir()) == [
         "manifest.json", "part-000000.json", "part-000001.json", "part-000002.json",
     ]  # fmt: skip
-    expected = audit(auditor, path, None)
     done = counted(auditor, monkeypatch)
     result = audit(auditor, path, interrupted)
     assert done == [SIZE] * 3
@@ -77,13 +91,13 @@ def test_an_interrupted_audit_goes_on_where_it_stopped(auditor, path, interrupte
     assert done == [SIZE] * 3
 
 
-def test_several_processes_go_on_as_well(auditor, path, interrupted):
-    equal(audit(auditor, path, interrupted, n_jobs=2), audit(auditor, path, None))
+def test_several_processes_go_on_as_well(auditor, path, interrupted, expected):
+    equal(audit(auditor, path, interrupted, n_jobs=2), expected)
 
 
-def test_models_that_were_saved_and_loaded_are_the_same(auditor, credit, path, interrupted):
+def test_models_that_were_saved_and_loaded_are_the_same(auditor, path, interrupted, expected):
     again = pickle.loads(pickle.dumps(auditor))
-    equal(audit(again, path, interrupted), audit(auditor, path, None))
+    equal(audit(again, path, interrupted), expected)
 
 
 DAMAGES = {
@@ -96,14 +110,14 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_damaged_parts_are_said_and_not_used(auditor, path, interrupted, damage):
+def test_damaged_parts_are_said_and_not_used(auditor, path, interrupted, expected, damage):
     part = interrupted / "part-000001.json"
     damaged = damage(part.read_text())
     assert damaged != part.read_text()
     part.write_bytes(damaged.encode(errors="surrogateescape"))
     with pytest.warns(UserWarning, match=r"part-000001\.json' is damaged \(.+\) and not used"):
         result = audit(auditor, path, interrupted)
-    equal(result, audit(auditor, path, None))
+    equal(result, expected)
     with warnings.catch_warnings():  # it was written anew
         warnings.simplefilter("error")
         audit(auditor, path, interrupted)
@@ -133,12 +147,13 @@ def test_folders_of_other_audits_are_refused(auditor, credit, pipelines, path, i
 def test_other_rows_are_refused(auditor, credit, path, interrupted):
     table = credit.data.assign(credit=credit.target)
     table.loc[150, "debt"] += 1
-    table.to_parquet(path)
+    other = path.with_name("other.parquet")
+    table.to_parquet(other)
     with refused(
         f"the rows of part 1 are not those that {str(interrupted)!r} knows: the data changed. "
         "Give an empty or a new folder."
     ):
-        audit(auditor, path, interrupted)
+        audit(auditor, other, interrupted)
 
 
 def test_other_folders_are_refused(auditor, path, interrupted, tmp_path):

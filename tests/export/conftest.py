@@ -94,6 +94,10 @@ class Published:
             target=self.data.favourable, max_epochs=1, random_state=0,
         ).fit(self.X, self.y)  # fmt: skip
 
+    @functools.cache  # noqa: B019  # kept as long as the session
+    def packed(self, scheme):
+        return export_packed(self.classifier(scheme))
+
     @functools.cached_property
     def doubles(self):
         """The same people as an exported header takes them; the encoder is that of every scheme."""

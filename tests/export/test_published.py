@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from skcfq import RecourseAuditor
-from skcfq.export import export_c, export_onnx, export_packed
+from skcfq.export import export_c, export_onnx
 from skcfq.quantization import quant_layers
 
 from .c_driver import run_c
@@ -16,8 +16,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_packed(published, scheme):
-    clf = published.classifier(scheme)
-    packed = export_packed(clf)
+    clf, packed = published.classifier(scheme), published.packed(scheme)
     for layer, packed_layer in zip(
         quant_layers(clf.net_.module_), packed.model.layers, strict=True
     ):
@@ -33,7 +32,7 @@ def test_onnx(published, tmp_path, scheme):
     """Decisions and the validity of recourse, under default options and at every level."""
     clf = published.classifier(scheme)
     rows = pd.concat(published.people.values())
-    recourse = clf.solve_recourse(published.test.head(300))
+    recourse = clf.solve_recourse(published.test.head(100))
     check = export_onnx(clf, tmp_path / "a.onnx", rows=rows, recourse=recourse)
     assert check.n_rows == len(rows) + 2000
     assert check.n_recourse == len(recourse)
@@ -42,7 +41,7 @@ def test_onnx(published, tmp_path, scheme):
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_c(published, tmp_path, scheme):
-    packed = export_packed(published.classifier(scheme))
+    packed = published.packed(scheme)
     rows = pd.concat(published.people.values())
     logits, decided = run_c(tmp_path, export_c(packed), published.doubles, len(packed.classes_))
     expected = packed.logits(rows)
@@ -59,10 +58,10 @@ def test_audit(published, scheme):
             published.teacher, deployed, actions=published.data.actions,
             target=published.data.favourable,
         )
-        .fit(published.X, published.y)
+        .fit(published.X.head(100), published.y.head(100))
         .audit(people)
         .measures
-        for deployed in (clf, export_packed(clf))
+        for deployed in (clf, published.packed(scheme))
     )  # fmt: skip
     assert network["validity_drop"].n > 5
     for name, figure in network.items():

@@ -18,7 +18,7 @@ def valid_states(kind, seed):
     target = torch.ones(len(x), dtype=torch.int64)
     problem = Problem(w.space, w.space.rows(w.train), x, target)
     margin = Margin(w.logits)
-    u, choice, cost = scatter(margin, problem, 64, torch.Generator().manual_seed(0))
+    u, choice, cost = scatter(margin, problem, 64, torch.Generator().manual_seed(0), 1000)
     needy = (margin(x, target) < MARGIN) & torch.isfinite(cost)
     rows = needy.nonzero().squeeze(1)
     return w, margin, problem.select(rows), u[rows], choice[rows], rows

@@ -269,7 +269,7 @@ def test_scatter_keeps_the_cheapest_valid_state():
     def draw():
         return random_states(problem, 50, torch.Generator().manual_seed(3))
 
-    u, choice, cost = scatter(margin, problem, 50, torch.Generator().manual_seed(3))
+    u, choice, cost = scatter(margin, problem, 50, torch.Generator().manual_seed(3), 1000)
     costs = torch.stack(
         [
             torch.where(margin(problem.encode(*s), None) >= 2e-5, problem.cost(*s), torch.inf)
