@@ -195,12 +195,11 @@ def quick(study):
     if study.name in ("ablation", "runtime"):
         methods = study.methods[:3]
     elif study.name not in ("main", "budgets"):
-        methods = methods[-1:] if len(study.settings) > 1 else methods[-2:]
+        methods = methods[-1:]
     small = ["german"] if study.name in ("main", "subgroups") else []
     return dataclasses.replace(
         study, datasets=("synthetic", *small), methods=tuple(methods), seeds=(0,),
-        bit_budgets=study.bit_budgets[: 2 if study.name == "budgets" else 1],
-        settings=study.settings[:2],
+        bit_budgets=study.bit_budgets[:1], settings=study.settings[:2],
     )  # fmt: skip
 
 

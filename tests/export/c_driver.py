@@ -15,12 +15,13 @@ MAIN = r"""
 int main(void)
 {
     double raw[MODEL_N_COLUMNS], x[MODEL_N_INPUTS], out[MODEL_N_CLASSES + 1];
+    long row = 0;
     int c;
     while (fread(raw, sizeof(double), MODEL_N_COLUMNS, stdin) == MODEL_N_COLUMNS) {
         out[MODEL_N_CLASSES] = model_predict(raw);
         for (c = 0; c < MODEL_N_CLASSES; c++)
             out[c] = 0.0;
-        if (model_encode(raw, x) == 0)
+        if (row++ % LOGITS_EVERY == 0 && model_encode(raw, x) == 0)
             model_logits(x, out);
         fwrite(out, sizeof(double), MODEL_N_CLASSES + 1, stdout);
     }
@@ -49,15 +50,27 @@ def raw_doubles(packed, X):
     return raw
 
 
-def run_c(folder, header, raw, n_classes):
-    """Logits (n_samples, n_classes) and what ``model_predict`` returns (n_samples,)."""
+def run_c(folder, header, raw, n_classes, logits_every=1):
+    """Logits (n_samples, n_classes) and what ``model_predict`` returns (n_samples,).
+
+    Logits of all rows, or of every so many; the others are 0.
+    """
     if shutil.which("gcc") is None:
         pytest.skip("needs gcc")
     (folder / "model.h").write_text(header)
     (folder / "main.c").write_text(MAIN)
     program = folder / "model"
     subprocess.run(
-        ["gcc", *STRICT, "-o", str(program), str(folder / "main.c")], check=True, text=True
+        [
+            "gcc",
+            *STRICT,
+            f"-DLOGITS_EVERY={logits_every}",
+            "-o",
+            str(program),
+            str(folder / "main.c"),
+        ],
+        check=True,
+        text=True,
     )
     data = np.ascontiguousarray(raw, dtype=np.float64).tobytes()
     done = subprocess.run([str(program)], input=data, capture_output=True, check=True)
