@@ -1,4 +1,4 @@
-"""What all tests share: data sets, and hypothesis without a time limit per example."""
+"""What all tests share: data sets, and the same examples of hypothesis in every run."""
 
 import os
 
@@ -12,9 +12,11 @@ from skcfq.datasets._files import ENVIRONMENT_VARIABLE
 # Of several test processes, each computes on one core; set before they start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Time per example depends on the machine's load.
-settings.register_profile("without-deadline", deadline=None)
-settings.load_profile("without-deadline")
+# The same examples in every run, so that a failure is one of the change at hand; others are drawn
+# with --hypothesis-profile=random. Time per example depends on the machine's load.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("random", deadline=None)
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")
