@@ -69,7 +69,7 @@ numpydoc_validation_checks = {"GL06", "GL07", "GL08", "PR01", "PR02", "PR04"}
 numpydoc_validation_exclude = {
     r"^skcfq\.(actions|estimators|quantization|recourse|training)\.",  # building blocks
     # Records: their fields are in Attributes.
-    r"\.(RecourseResult|AuditResult|GroupTest|GapSketch|OnnxCheck|Packed(Model|Layer)|Encoder|\w+Column)$",
+    r"\.(Limit|LimitCheck|Verdict|RecourseResult|AuditResult|GroupTest|GapSketch|OnnxCheck|Packed(Model|Layer)|Encoder|\w+Column)$",
     r"_scorer$",  # called by scikit-learn
     r"^skcfq\.TaskObjective\.prepare$",  # see FaithfulObjective.prepare
 }

@@ -6,7 +6,7 @@ from .._utils._sklearn import StrOptions, with_callbacks
 from ..actions import bind_actions
 from ..quantization import mlp
 from ..recourse import one_thread
-from ..training import TaskObjective, train
+from ..training import BatchDataset, TaskObjective, train
 from ._callbacks import FitTask
 from ._network import BaseNetworkClassifier
 from ._training import TRAINING_CONSTRAINTS, as_batch, hold_out, training_plan, training_problems
@@ -184,8 +184,8 @@ class FullPrecisionClassifier(BaseNetworkClassifier):
         history = train(
             module,
             TaskObjective(bit_cost=0.0).prepare(None).terms,
-            batch.take(torch.from_numpy(train_rows)),
-            None if valid_rows is None else batch.take(torch.from_numpy(valid_rows)),
+            BatchDataset(batch, train_rows),
+            None if valid_rows is None else BatchDataset(batch, valid_rows),
             self._target_index,
             plan,
         )

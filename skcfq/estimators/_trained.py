@@ -6,7 +6,7 @@ import torch
 
 from .._utils._sklearn import InstanceWith, Interval
 from ..quantization import linear_layers, mlp, quant_layers
-from ..training import Batch, allocate_by_preference, train
+from ..training import Batch, BatchDataset, allocate_by_preference, train
 from ._checks import read_widths
 from ._quantized import BaseQuantizedClassifier, Recipe
 from ._training import TRAINING_CONSTRAINTS, hold_out, training_plan, training_problems
@@ -135,8 +135,8 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
         history = train(
             module,
             prepared.terms,
-            batch.take(torch.from_numpy(train_rows)),
-            None if valid_rows is None else batch.take(torch.from_numpy(valid_rows)),
+            BatchDataset(batch, train_rows),
+            None if valid_rows is None else BatchDataset(batch, valid_rows),
             self._target_index,
             training_plan(
                 self,

@@ -13,6 +13,9 @@ DAMPING = 0.01
 #: Passes over the inputs, at most; it usually settles earlier.
 N_SWEEPS = 20
 
+#: Rows that are in double precision at a time.
+N_ROWS = 8192
+
 
 @torch.no_grad()
 def reconstruct(layer, inputs, outputs, weight=None):
@@ -55,15 +58,10 @@ def reconstruct(layer, inputs, outputs, weight=None):
     """
     share = inputs.new_ones(len(inputs)) if weight is None else weight
     share = (share / share.sum()).double()[:, None]  # (n_samples, 1)
-    inputs, outputs = inputs.double(), outputs.double()
-    centre_in, centre_out = (share * inputs).sum(0), (share * outputs).sum(0)
-    if layer.bias is None:
-        centre_in, centre_out = torch.zeros_like(centre_in), torch.zeros_like(centre_out)
-    inputs, outputs = inputs - centre_in, outputs - centre_out
-    moments = inputs.T @ (share * inputs)  # (in, in)
+    centre_in, centre_out, moments, cross = _moments(inputs, outputs, share, layer.bias is not None)
     ridge = DAMPING * moments.diagonal().mean().clamp(min=1e-12)
     moments.diagonal().add_(ridge)
-    cross = outputs.T @ (share * inputs) + ridge * layer.weight.double()  # (out, in)
+    cross += ridge * layer.weight.double()
     wanted = torch.linalg.solve(moments, cross, left=False)
     steps = mse_step(wanted * layer.kept, layer.bits, layer.per_channel, moments.diagonal())
     codes, steps = _descend(wanted, steps, layer.bits, moments, layer.kept)
@@ -71,6 +69,22 @@ def reconstruct(layer, inputs, outputs, weight=None):
     layer.weight.copy_(codes * layer.steps())
     if layer.bias is not None:
         layer.bias.copy_(centre_out - layer.quantized_weight().double() @ centre_in)
+
+
+def _moments(inputs, outputs, share, centred):
+    """Weighted means (in,), (out,) and second moments (in, in), (out, in), in double precision.
+
+    The means are 0 unless the moments are to be centred.
+    """
+    parts = list(zip(*(rows.split(N_ROWS) for rows in (inputs, outputs, share)), strict=True))
+    centre_in = sum((s * x.double()).sum(0) for x, _, s in parts) * centred
+    centre_out = sum((s * y.double()).sum(0) for _, y, s in parts) * centred
+    moments = cross = 0.0
+    for x, y, s in parts:
+        x, y = x.double() - centre_in, y.double() - centre_out
+        weighted = s * x
+        moments, cross = moments + x.T @ weighted, cross + y.T @ weighted
+    return centre_in, centre_out, moments, cross
 
 
 def _descend(wanted, steps, bits, moments, kept):

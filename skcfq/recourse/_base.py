@@ -53,6 +53,10 @@ def no_bound(problem):
     return torch.zeros(len(problem.x), dtype=problem.x.dtype)
 
 
+#: Up to this many people, threads would wait for each other more than they share.
+ALONE = 4096
+
+
 class BaseSolver(BaseEstimator, abc.ABC):
     """Common part of the solvers: batching, threads and the check in raw units."""
 
@@ -217,7 +221,7 @@ class BaseSolver(BaseEstimator, abc.ABC):
 
 def _batches(index, batch_size):
     """Batches of at most a size: one, or alike in size and even in number, to share out well."""
-    if len(index) <= batch_size:
+    if len(index) <= min(batch_size, ALONE):
         return [index] if len(index) else []
     return np.array_split(index, 2 * -(-len(index) // (2 * batch_size)))
 

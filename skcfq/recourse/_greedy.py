@@ -42,7 +42,7 @@ class GreedySolver(BaseSolver):
         Random trades between changes on true outputs, where activations are rounded, so that
         slopes do not show what is cheapest, and where few features may move or some move in
         steps.
-    batch_size : int, default=4096
+    batch_size : int, default=8192
         People searched together; batches run on all cores.
 
     See Also
@@ -67,7 +67,7 @@ class GreedySolver(BaseSolver):
     """
 
     def __init__(
-        self, *, n_rounds=1, max_iter=40, trust=1.0, n_random=128, n_trades=300, batch_size=4096
+        self, *, n_rounds=1, max_iter=40, trust=1.0, n_random=128, n_trades=300, batch_size=8192
     ):
         self.n_rounds = n_rounds
         self.max_iter = max_iter

@@ -48,16 +48,24 @@ class Batch(typing.NamedTuple):
 
 
 class BatchDataset(torch.utils.data.Dataset):
-    """A batch of all rows as a torch data set, so that skorch takes it as it is."""
+    """Rows of a batch as a torch data set, so that skorch takes it as it is.
 
-    def __init__(self, batch):
+    Parameters
+    ----------
+    batch : Batch
+    rows : ndarray or tensor of int64, default=None
+        Which rows; nothing is copied. ``None``: all.
+    """
+
+    def __init__(self, batch, rows=None):
         self.batch = batch
+        self.rows = torch.arange(len(batch.x)) if rows is None else torch.as_tensor(rows)
 
     def __len__(self):
-        return len(self.batch.x)
+        return len(self.rows)
 
     def __getitem__(self, index):
-        return self.batch.take(index)
+        return self.batch.take(self.rows[index])
 
 
 class TensorBatches:
@@ -72,19 +80,19 @@ class TensorBatches:
     """
 
     def __init__(self, dataset, batch_size, generator=None):
-        self.batch = dataset.batch
+        self.dataset = dataset
         self.batch_size = batch_size
         self.generator = generator
 
     def __iter__(self):
-        n = len(self.batch.x)
+        n = len(self.dataset)
         order = (
             torch.arange(n)
             if self.generator is None
             else torch.randperm(n, generator=self.generator)
         )
         for index in order.split(self.batch_size):
-            yield self.batch.take(index)
+            yield self.dataset[index]
 
     def __len__(self):
-        return -(-len(self.batch.x) // self.batch_size)
+        return -(-len(self.dataset) // self.batch_size)

@@ -12,7 +12,7 @@ from skorch.helper import predefined_split
 from ..quantization import gumbel_noise, quant_layers
 from ..recourse import one_thread
 from ._allocate import allocate_by_preference
-from ._batches import BatchDataset, TensorBatches
+from ._batches import TensorBatches
 from ._terms import Step
 
 
@@ -160,7 +160,7 @@ class EpochHook(Callback):
         self.end(net)
 
 
-def train(module, terms, batch, valid_batch, target, plan):
+def train(module, terms, rows, valid_rows, target, plan):
     """Train a module.
 
     Parameters
@@ -169,7 +169,7 @@ def train(module, terms, batch, valid_batch, target, plan):
         Trained in place.
     terms : sequence of callables
         See `_terms`.
-    batch, valid_batch : Batch
+    rows, valid_rows : BatchDataset
         Training rows, and those for early stopping or None.
     target : int
         Index of the wanted class.
@@ -183,7 +183,7 @@ def train(module, terms, batch, valid_batch, target, plan):
     callbacks = [("lr", LRScheduler("CosineAnnealingLR", T_max=plan.max_epochs))]
     if plan.search_epochs:
         callbacks.append(("bits", AllocateBits(plan.search_epochs, plan.bit_budget)))
-    if plan.patience is not None and valid_batch is not None:
+    if plan.patience is not None and valid_rows is not None:
         stop = StopWhenSettled(patience=plan.patience, load_best=True, sink=_silent)
         callbacks.append(("stop", stop))
     callbacks += [(f"callback{i}", callback) for i, callback in enumerate(plan.callbacks)]
@@ -210,13 +210,13 @@ def train(module, terms, batch, valid_batch, target, plan):
         iterator_train__generator=torch.Generator().manual_seed(plan.seed),
         iterator_valid=TensorBatches,
         iterator_valid__batch_size=8192,
-        train_split=None if valid_batch is None else predefined_split(BatchDataset(valid_batch)),
+        train_split=None if valid_rows is None else predefined_split(valid_rows),
         callbacks=callbacks,
         device=plan.device,
         verbose=plan.verbose,
     )
     with one_thread(), _no_denormals():
-        net.fit(BatchDataset(batch), None)
+        net.fit(rows, None)
     module.load_state_dict(net.module_.state_dict())
     return [{k: v for k, v in epoch.items() if k != "batches"} for epoch in net.history.to_list()]
 

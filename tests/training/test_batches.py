@@ -35,3 +35,17 @@ def test_epochs_differ_and_the_seed_repeats_them():
 def test_without_a_generator_the_order_is_kept():
     (part,) = TensorBatches(BatchDataset(batch_of(5)), 8)
     assert part.y.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_some_rows_of_a_batch():
+    batch = batch_of(20)
+    rows = torch.tensor([3, 7, 1, 19])
+    dataset = BatchDataset(batch, rows.numpy())
+    assert len(dataset) == 4
+    drawn = [part.y for part in TensorBatches(dataset, 3)]
+    assert torch.equal(torch.cat(drawn), batch.y[rows])
+    shuffled = TensorBatches(dataset, 3, torch.Generator().manual_seed(0))
+    assert len(shuffled) == 2
+    assert torch.equal(
+        torch.cat([part.x for part in shuffled]).sort(0)[0], batch.x[rows].sort(0)[0]
+    )

@@ -7,6 +7,7 @@ import torch
 from skcfq.quantization import average_bits, build_quantized, linear_layers, mlp, quant_layers
 from skcfq.training import (
     Batch,
+    BatchDataset,
     TaskObjective,
     TrainingPlan,
     allocate_by_preference,
@@ -52,7 +53,12 @@ def plan(**kwargs):
 def test_training_learns_and_reports_each_epoch(batch):
     module = mlp((5, 16, 2), generator())
     history = train(
-        module, TaskObjective(bit_cost=0).prepare(None).terms, batch, None, 1, plan(max_epochs=30)
+        module,
+        TaskObjective(bit_cost=0).prepare(None).terms,
+        BatchDataset(batch),
+        None,
+        1,
+        plan(max_epochs=30),
     )
     assert [epoch["epoch"] for epoch in history] == list(range(1, 31))
     assert history[-1]["train_loss"] < 0.5 * history[0]["train_loss"]
@@ -65,7 +71,12 @@ def test_the_best_epoch_is_restored(batch):
     valid = batch.take(torch.arange(200, 300))
     noisy = valid._replace(y=1 - valid.y)  # validation loss rises as training goes on
     history = train(
-        module, terms, batch.take(torch.arange(200)), noisy, 1, plan(max_epochs=30, patience=3)
+        module,
+        terms,
+        BatchDataset(batch, torch.arange(200)),
+        BatchDataset(noisy),
+        1,
+        plan(max_epochs=30, patience=3),
     )
     losses = [epoch["valid_loss"] for epoch in history]
     assert len(losses) == int(np.argmin(losses)) + 1 + 3
@@ -77,7 +88,7 @@ def test_the_best_epoch_is_restored(batch):
 def test_trap_bit_budget_is_a_guarantee_not_a_penalty(batch, budget):
     module = quantized()
     terms = TaskObjective(bit_cost=0.0).prepare(None).terms  # nothing pushes the widths down
-    train(module, terms, batch, None, 1, plan(bit_budget=budget, search_epochs=2))
+    train(module, terms, BatchDataset(batch), None, 1, plan(bit_budget=budget, search_epochs=2))
     assert average_bits(module) <= budget
     assert all(layer.bits is not None for layer in quant_layers(module))
 
@@ -105,7 +116,7 @@ def test_same_seed_same_bits_and_no_global_randomness(batch):
         train(
             module,
             TaskObjective().prepare(None).terms,
-            batch,
+            BatchDataset(batch),
             None,
             1,
             plan(bit_budget=4.0, search_epochs=3),
@@ -124,7 +135,7 @@ def test_trap_reloading_changes_the_outputs(batch, activation_bits):
     train(
         module,
         TaskObjective().prepare(None).terms,
-        batch,
+        BatchDataset(batch),
         None,
         1,
         plan(bit_budget=4.0, search_epochs=2),
@@ -151,7 +162,9 @@ def test_deployed_weights_are_codes_times_steps():
 
 def test_wrapped_net_keeps_history_and_no_optimizer_state(batch):
     module = mlp((5, 4, 2), generator())
-    history = train(module, TaskObjective(bit_cost=0).prepare(None).terms, batch, None, 1, plan())
+    history = train(
+        module, TaskObjective(bit_cost=0).prepare(None).terms, BatchDataset(batch), None, 1, plan()
+    )
     net = wrap_net(module, history)
     assert [epoch["train_loss"] for epoch in net.history.to_list()] == [
         e["train_loss"] for e in history
@@ -163,7 +176,7 @@ def test_denormals_are_back_after_training(batch):
     train(
         mlp((5, 4, 2), generator()),
         TaskObjective(bit_cost=0).prepare(None).terms,
-        batch,
+        BatchDataset(batch),
         None,
         1,
         plan(),
