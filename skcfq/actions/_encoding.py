@@ -11,6 +11,9 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from ._features import AffineFeature, FixedFeature, TableFeature
 from ._read import DROPPED, join_feature, read_preprocessor
 
+#: Rows that are transformed at a time.
+N_ROWS = 8192
+
 
 class Encoding:
     """A fitted preprocessor, read as one record per raw feature.
@@ -104,8 +107,14 @@ class Encoding:
         """
         if self.preprocessor is None:
             return frame.to_numpy(dtype=float, na_value=np.nan)
-        if len(frame) == 0:  # scikit-learn's transformers refuse it
-            return np.zeros((0, self.n_columns))
+        # What transformers compute on the way takes several times the room of what they return.
+        encoded = np.empty((len(frame), self.n_columns))
+        for start in range(0, len(frame), N_ROWS):
+            part = slice(start, start + N_ROWS)
+            encoded[part] = self._encode(frame.iloc[part])
+        return encoded
+
+    def _encode(self, frame):
         encoded = self.preprocessor.transform(frame)
         encoded = encoded.toarray() if hasattr(encoded, "toarray") else encoded
         if self._following is None:

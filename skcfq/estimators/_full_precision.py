@@ -168,13 +168,12 @@ class FullPrecisionClassifier(BaseNetworkClassifier):
         table = self._read(X, y, sample_weight)
         task = FitTask(self, X, y, self.max_epochs)
         self.encoding_ = self._fit_encoding(table)
-        encoded = self._encode(table.merged)
         self.actions_ = bind_actions(
             self.actions, self.encoding_, table.merged, table.merged_weight
         ).without_values()
         seed = self._seed()
-        batch = as_batch(encoded, table.merged_codes, table.merged_weight)
-        sizes = (encoded.shape[1], *self.hidden_layer_sizes, len(self.classes_))
+        batch = as_batch(self._encode(table.merged), table.merged_codes, table.merged_weight)
+        sizes = (batch.x.shape[1], *self.hidden_layer_sizes, len(self.classes_))
         module = mlp(sizes, torch.Generator().manual_seed(seed))
         train_rows, valid_rows = hold_out(self, table.merged_codes, seed)
         lr = self.lr

@@ -230,10 +230,9 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
         )
         self.teacher_, self.actions_, self.encoding_ = teacher, space, space.encoding
         view = network_view(teacher, table.frame.columns)
-        encoded = self._encode(table.merged)
         twin = relu_twin(view)
-        network = self._network(twin, encoded.shape[1], seed)
-        batch = as_batch(encoded, table.merged_codes, table.merged_weight)
+        batch = as_batch(self._encode(table.merged), table.merged_codes, table.merged_weight)
+        network = self._network(twin, batch.x.shape[1], seed)
         lesson = Lesson(
             batch.x, view.logits, self._target_index, table.merged, space, advice, batch.weight
         )

@@ -93,8 +93,9 @@ class OutputObjective(BaseEstimator):
             advised = weight * lesson.counted
             # Nobody to advise: the rows alone.
             advised = advised * self.recourse * weight.sum() / advised.sum().clamp(min=1e-12)
-            exact = torch.cat([exact, torch.from_numpy(lesson.advice.encoded)])
-            weight = torch.cat([weight, advised])
+            counted = advised > 0
+            exact = torch.cat([exact, torch.from_numpy(lesson.advice.encoded)[counted]])
+            weight = torch.cat([weight, advised[counted]])
         given = exact
         layers, linears = quant_layers(module), linear_layers(network)
         if any(activation.bits is not None for activation in module.activations):
@@ -105,7 +106,7 @@ class OutputObjective(BaseEstimator):
             wanted = linear(exact)
             reconstruct(layer, given, wanted, weight)
             if i < len(module.activations):
-                exact, given = wanted.relu(), layer(given)
+                exact, given = wanted.relu_(), layer(given)
                 _set_clip(module.activations[i], given, exact, weight)
                 given = module.activations[i](given)
 

@@ -110,13 +110,13 @@ class RecourseSensitivity(LayerSensitivity):
 
         def margin(outputs, layer):
             for linear in linears[layer + 1 :]:
-                outputs = linear(outputs.relu())
+                outputs = linear(outputs.relu_())  # nobody else has them
             return target_margin(outputs, wanted)
 
         exact = margin(linears[-1](inputs[-1]), len(linears) - 1)
 
         def worth(change, layer):
-            moved = margin(linears[layer](inputs[layer]) + change, layer) - exact
+            moved = margin(linears[layer](inputs[layer]).add_(change), layer) - exact
             return -float(weight @ moved.square() / weight.sum())
 
         return worth
