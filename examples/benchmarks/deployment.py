@@ -151,10 +151,16 @@ def print_sizes(models, mlp, folder, data):
 
 
 def medians(calls, repeats):
-    """Median seconds of each call, interleaved."""
+    """Median seconds of each call, interleaved, each warm from calls that do not count.
+
+    Threads of the program before go on spinning for a while, which is not this one's time.
+    """
     times = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
+            warm = time.perf_counter() + 0.04
+            while time.perf_counter() < warm:
+                call()
             start = time.perf_counter()
             call()
             times[name].append(time.perf_counter() - start)
