@@ -205,7 +205,8 @@ class BaseNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
     def _encoded_logits(self, encoded):
         network = deployed(self.net_.module_, torch.float64)
         # What fits into a cache is as fast in one thread as in several, and takes less memory.
-        parts = torch.from_numpy(np.require(encoded, requirements="W")).split(1024)
+        # One layout of memory, since products of another one differ in the last bit.
+        parts = torch.from_numpy(np.require(encoded, requirements=["C", "W"])).split(1024)
         with torch.no_grad(), one_thread():
             return torch.cat([network(part) for part in parts]).numpy()
 
