@@ -96,8 +96,10 @@ def sweep(margin, problem, u, choice, share=0.01):
     -------
     u : tensor of shape (n, m)
     """
+    if not u.shape[1]:
+        return u
     size = u.abs()
-    most, largest = size.max(dim=1) if u.shape[1] else (torch.zeros(len(u)), None)
+    most, largest = size.max(dim=1)
     crumbs = (size > 0) & (size < share * most[:, None])
     who = crumbs.any(dim=1).nonzero().squeeze(1)
     if not len(who):

@@ -98,6 +98,16 @@ def test_records_reproduce_the_transform_of_any_move(name):
 
 
 @pytest.mark.parametrize("name", READABLE)
+def test_rows_in_parts_are_encoded_as_in_one_piece(name, monkeypatch):
+    encoding, frame = encoding_of(name), people(1)
+    whole = encoding.encode(frame)
+    monkeypatch.setattr("skcfq.actions._encoding.N_ROWS", 7)
+    assert len(frame) > 2 * 7
+    np.testing.assert_array_equal(encoding.encode(frame), whole)
+    assert encoding.encode(frame.head(0)).shape == (0, whole.shape[1])
+
+
+@pytest.mark.parametrize("name", READABLE)
 def test_raw_to_encoded_to_raw_is_the_identity(name):
     check_round_trip(encoding_of(name), people(2))
 

@@ -93,6 +93,18 @@ def test_a_weight_of_two_is_a_row_twice():
     torch.testing.assert_close(one.bias, two.bias)
 
 
+def test_moments_in_parts_are_those_in_one_piece(monkeypatch):
+    linear, one = linear_and_layer(3)
+    _, parts = linear_and_layer(3)
+    x, weight = correlated(60), torch.linspace(0, 2, 60)
+    reconstruct(one, x, linear(x), weight)
+    monkeypatch.setattr("skcfq.quantization._reconstruction.N_ROWS", 7)
+    reconstruct(parts, x, linear(x), weight)
+    assert torch.equal(one.codes(), parts.codes())
+    torch.testing.assert_close(one.steps(), parts.steps())
+    torch.testing.assert_close(one.bias, parts.bias)
+
+
 def test_weighted_rows_are_those_that_are_kept():
     linear, layer = linear_and_layer(2, n_out=1)
     # What is asked for is no linear map: the rows must compete for the weights.

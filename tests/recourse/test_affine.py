@@ -63,6 +63,15 @@ def test_l1_moves_the_feature_with_most_score_per_cost(solver, seed):
         assert result.cost.sum() <= 1.7 * optimum.sum()
 
 
+@pytest.mark.parametrize("seed", [5, 24, 2968])
+def test_no_crumb_of_a_second_change_is_left(seed):
+    """Two features buy nearly the same; trades had left a thousandth of the second one."""
+    frame, space, model, slopes, missing = wide_world(seed)
+    result = GreedySolver().solve(model, frame, 1, space)
+    assert (result.support[result.needed].sum(axis=1) == 1).all()
+    np.testing.assert_allclose(result.cost, missing / np.abs(slopes).max(), rtol=2e-3, atol=SLACK)
+
+
 @solvers
 @settings(max_examples=6)
 @given(seed=st.integers(0, 10**6))

@@ -11,7 +11,8 @@ from sklearn.preprocessing import StandardScaler
 from skcfq.actions import ActionSet, Encoding, auto_preprocessor, bind_actions
 from skcfq.recourse import Problem, RelaxedBox, relaxed_steps, target_margin
 from skcfq.recourse._pgd import nearest_state
-from skcfq.recourse._scatter import random_states, scatter
+from skcfq.recourse._polish import sweep
+from skcfq.recourse._scatter import apart, random_states, scatter, stacked
 from tests.recourse.brute import ACTION_SETS, people
 
 KINDS = st.sampled_from(list(ACTION_SETS))
@@ -281,3 +282,30 @@ def test_scatter_keeps_the_cheapest_valid_state():
     assert found.any()
     torch.testing.assert_close(problem.cost(u, choice)[found], cost[found])
     assert (problem.n_changes(u, choice)[~found] == 0).all()
+
+
+@pytest.mark.parametrize(("n_rows", "sizes"), [(1, [10] * 5), (25, [20, 20, 10]), (1000, [50])])
+def test_states_are_stacked_as_far_as_rows_hold_them_and_taken_apart_again(n_rows, sizes):
+    states = [(torch.full((10, 2), float(i)), torch.full((10, 1), i)) for i in range(5)]
+    groups = list(stacked(iter(states), n_rows))
+    assert [len(u) for u, _ in groups] == sizes
+    again = [state for group in groups for state in apart(group, 10)]
+    assert len(again) == 5
+    for (u, choice), (found_u, found_choice) in zip(states, again, strict=True):
+        assert torch.equal(u, found_u)
+        assert torch.equal(choice, found_choice)
+
+
+def test_crumbs_go_to_the_largest_change_where_the_margin_holds():
+    _, _, problem = bound("free", 0)
+    u, choice = problem.start()
+    u[:, 0], u[:, 1] = problem.low[:, 0] * 0.4, problem.high[:, 1] * 1e-4
+    crumbs = (u[:, 0] != 0) & (u[:, 1] != 0) & (u[:, 1] < 0.01 * u[:, 0].abs())
+    assert crumbs.any()
+    assert not crumbs.all()
+    swept = sweep(lambda z, target: torch.full((len(z),), 1.0), problem, u, choice)
+    assert (swept[crumbs][:, 1] == 0).all()
+    torch.testing.assert_close(problem.cost(swept, choice), problem.cost(u, choice))
+    assert torch.equal(swept[~crumbs], u[~crumbs])
+    refused = sweep(lambda z, target: torch.full((len(z),), -1.0), problem, u, choice)
+    assert torch.equal(refused, u)
