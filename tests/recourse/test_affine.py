@@ -63,7 +63,7 @@ def test_l1_moves_the_feature_with_most_score_per_cost(solver, seed):
         assert result.cost.sum() <= 1.7 * optimum.sum()
 
 
-@pytest.mark.parametrize("seed", [5, 24, 2968])
+@pytest.mark.parametrize("seed", [3, 179, 235, 267])
 def test_no_crumb_of_a_second_change_is_left(seed):
     """Two features buy nearly the same; trades had left a thousandth of the second one."""
     frame, space, model, slopes, missing = wide_world(seed)
