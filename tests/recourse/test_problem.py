@@ -310,3 +310,6 @@ def test_crumbs_go_to_the_largest_change_where_the_margin_holds():
     assert torch.equal(swept[~crumbs], u[~crumbs])
     refused = sweep(lambda z, target: torch.full((len(z),), -1.0), problem, u, choice)
     assert torch.equal(refused, u)
+    problem.norm = "l2"  # two changes together cost less than one of their sum
+    dearer = sweep(lambda z, target: torch.full((len(z),), 1.0), problem, u, choice)
+    assert torch.equal(dearer, u)
