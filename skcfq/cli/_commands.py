@@ -208,7 +208,9 @@ def audit(
         with RichProgress() as progress:
             outcome = run_audit(options, progress)
     except (OSError, ValueError, TypeError, ImportError) as error:
-        typer.echo(f"skcfq audit: {error}", err=True)
+        # Some errors begin with the command's name already.
+        told = str(error).removeprefix("skcfq audit: ")
+        typer.echo(told if told.startswith("skcfq audit") else f"skcfq audit: {told}", err=True)
         raise typer.Exit(2) from error
     if as_json:
         typer.echo(outcome.result.to_json(people=False))

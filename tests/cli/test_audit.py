@@ -165,12 +165,14 @@ def test_bad_input_is_told_before_the_audit(audit, monkeypatch, arguments, messa
     done = audit(*arguments)
     assert done.exit_code == 2, done.output
     assert message in done.stderr
+    assert done.stderr.count("skcfq audit") == 1
     assert done.stdout == ""
 
 
 def test_all_missing_files_at_once(audit):
     done = audit("--actions", "x.json", data="y.csv", deployed="z.onnx")
     assert done.exit_code == 2
+    assert done.stderr.count("skcfq audit") == 1
     assert re.findall(r"--\w+ \w\.\w+: there is no such file", done.stderr) == [
         "--deployed z.onnx: there is no such file",
         "--data y.csv: there is no such file",
