@@ -32,7 +32,7 @@ def test_onnx(published, tmp_path, scheme):
     """Decisions and the validity of recourse, under default options and at every level."""
     clf = published.classifier(scheme)
     rows = pd.concat(published.people.values())
-    recourse = clf.solve_recourse(published.test.head(100))
+    recourse = clf.solve_recourse(published.test.head(30))
     check = export_onnx(clf, tmp_path / "a.onnx", rows=rows, recourse=recourse)
     assert check.n_rows == len(rows) + 2000
     assert check.n_recourse == len(recourse)
