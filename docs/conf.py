@@ -1,4 +1,4 @@
-"""How the documentation is built: ``sphinx-build -W --keep-going -n docs docs/_build/html``.
+"""How the documentation is built: ``sphinx-build -j 2 -W --keep-going -n docs docs/_build/html``.
 
 Nothing is fetched: names of other packages are set in code font and not linked.
 """
@@ -113,6 +113,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_memory": False,
+    "parallel": 2,
     "min_reported_time": 1,
     "within_subsection_order": "FileNameSortKey",
 }
@@ -145,3 +146,4 @@ def setup(app):
     app.connect("builder-inited", render_results)
     app.connect("autodoc-skip-member", skip_foreign_members)
     app.add_html_math_renderer("mathml", (write_mathml, None), (write_mathml, None))
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

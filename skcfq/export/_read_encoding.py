@@ -156,11 +156,12 @@ def _check(encoder, encoding, ask):
         elif isinstance(feature, AffineFeature):
             values = (np.array([-100.0, -1.0, 0.0, 1.0, 100.0]) - feature.offset) / feature.scale
             frames.append(ask.frame_with(raw, values.tolist()))
-    for frame in frames:
-        expected = encoding.encode(frame)
-        found = encoder.encode([frame.iloc[:, k] for k in range(frame.shape[1])])
-        if not np.allclose(found, expected, rtol=1e-12, atol=1e-10):
-            raise ValueError(
-                "The preprocessor is not the sum of its columns: it cannot be exported. Encode before "
-                "the classifier, with preprocessor=None."
-            )
+    if not frames:
+        return
+    frame = pd.concat(frames, ignore_index=True)
+    found = encoder.encode([frame.iloc[:, k] for k in range(frame.shape[1])])
+    if not np.allclose(found, encoding.encode(frame), rtol=1e-12, atol=1e-10):
+        raise ValueError(
+            "The preprocessor is not the sum of its columns: it cannot be exported. Encode before "
+            "the classifier, with preprocessor=None."
+        )

@@ -6,6 +6,9 @@ import torch
 
 from ._base import MARGIN
 
+#: Rows of states that are drawn at a time.
+N_ROWS = 8192
+
 
 def random_states(problem, n_states, generator):
     """Yield states that change a random number of the features open to each person.
@@ -29,21 +32,30 @@ def random_states(problem, n_states, generator):
     n_features = m + problem.q
     if n_features == 0:
         return
-    for _ in range(n_states):
-        share = (torch.rand(m, generator=generator) * 2.0 - 0.5).clamp(0.0, 1.0)
-        u = problem.snap(problem.low + share * (problem.high - problem.low))
-        liked = torch.rand(len(problem.owner), generator=generator)
-        choice = torch.full((n, problem.q), -1, dtype=torch.int64)
+    most = min(problem.max_changes, n_features)
+    at_once = max(N_ROWS // max(n, 1), 1)
+    for start in range(0, n_states, at_once):
+        draws = [
+            (
+                torch.rand(m, generator=generator),
+                torch.rand(len(problem.owner), generator=generator),
+                torch.rand(n_features, generator=generator),
+                torch.randint(1, most + 1, (), generator=generator),
+            )
+            for _ in range(min(at_once, n_states - start))
+        ]
+        place, liked, order, size = (torch.stack(part) for part in zip(*draws, strict=True))
+        share = (place * 2.0 - 0.5).clamp(0.0, 1.0)[:, None]  # (k, 1, m)
+        u = problem.snap(problem.low + share * (problem.high - problem.low))  # (k, n, m)
+        choice = torch.full((len(u), n, problem.q), -1, dtype=torch.int64)
         for k in range(problem.q):
             choices = (problem.owner == k).nonzero().squeeze(1)
-            best, at = (liked[choices] * problem.allowed[:, choices]).max(dim=1)
-            choice[:, k] = torch.where(best > 0, choices[at], -1)
-        order = torch.rand(n_features, generator=generator)
-        size = torch.randint(1, min(problem.max_changes, n_features) + 1, (), generator=generator)
-        changed = torch.cat([u != 0, choice >= 0], dim=1)
-        rank = (order + 2.0 * ~changed).argsort(dim=1).argsort(dim=1)
-        kept = rank < size
-        yield u * kept[:, :m], torch.where(kept[:, m:], choice, -1)
+            best, at = (liked[:, None, choices] * problem.allowed[:, choices]).max(dim=2)
+            choice[:, :, k] = torch.where(best > 0, choices[at], -1)
+        changed = torch.cat([u != 0, choice >= 0], dim=2)
+        rank = (order[:, None] + 2.0 * ~changed).argsort(dim=2).argsort(dim=2)
+        kept = rank < size[:, None, None]
+        yield from zip(u * kept[..., :m], torch.where(kept[..., m:], choice, -1), strict=True)
 
 
 @torch.no_grad()
