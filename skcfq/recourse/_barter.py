@@ -3,9 +3,13 @@
 import torch
 
 from ._base import MARGIN
+from ._lines import trade_for_less
 
 #: Trades that are tried at once; everybody keeps the best of them.
 TOGETHER = 5
+
+#: Share of the trades in which a change is made smaller and nothing else larger.
+ALONE = 0.3
 
 
 @torch.no_grad()
@@ -13,9 +17,10 @@ def barter(margin, problem, u, choice, n_trades, generator):
     """Lower the cost of valid states by random trades that keep the margin.
 
     A trade takes part of one numeric change, or all of a change, and gives some of the cost that
-    is saved to another feature. It is kept if the margin still holds, the best of a few. Slopes play no part, so
-    rounded activations, whose plateaus lead ascents astray, do no harm. The draws are the same for
-    everybody: nobody's result depends on who else is in the batch.
+    is saved to another feature, or to none. It is kept if the margin still holds, the best of a
+    few. Slopes play no part, so rounded activations, whose plateaus lead ascents astray, do no
+    harm. The draws are the same for everybody: nobody's result depends on who else is in the
+    batch.
 
     Parameters
     ----------
@@ -38,21 +43,10 @@ def barter(margin, problem, u, choice, n_trades, generator):
     if not len(who):
         return u, choice
     at_u, at_choice, at_cost = u[who], choice[who], cost[who]
-    part, n = problem.select(who).repeat(TOGETHER), len(who)
+    part = problem.select(who).repeat(TOGETHER)
     for _ in range(-(-n_trades // TOGETHER)):
-        tried_u, tried_choice = part.project(*_trades(part, at_u, at_choice, generator))
-        new_cost = part.cost(tried_u, tried_choice)
-        less = new_cost < (at_cost * (1 - 1e-6)).repeat(TOGETHER)
-        rows = less.nonzero().squeeze(1)
-        if not len(rows):
-            continue
-        holds = part.margins(margin, tried_u[rows], tried_choice[rows], rows) >= MARGIN
-        kept = torch.full_like(new_cost, torch.inf)
-        kept[rows[holds]] = new_cost[rows[holds]]
-        least, trade = kept.view(TOGETHER, n).min(dim=0)
-        won = torch.isfinite(least).nonzero().squeeze(1)
-        rows = trade[won] * n + won
-        at_u[won], at_choice[won], at_cost[won] = tried_u[rows], tried_choice[rows], least[won]
+        tried = part.project(*_trades(part, at_u, at_choice, generator))
+        trade_for_less(margin, part, *tried, at_u, at_choice, at_cost)
     u[who], choice[who] = at_u, at_choice
     return u, choice
 
@@ -63,17 +57,18 @@ def _trades(problem, u, choice, generator):
     u, choice = u.repeat(TOGETHER, 1), choice.repeat(TOGETHER, 1)
     copy = torch.arange(TOGETHER).repeat_interleave(n)
     giving, taking = torch.rand(2, TOGETHER, m + problem.q, generator=generator)
-    size, share, side = torch.rand(3, TOGETHER, generator=generator)
+    size, share, side, alone = torch.rand(4, TOGETHER, generator=generator)
     change = problem.change(u, choice)
     giver = (giving[copy] * (change > 0)).argmax(dim=1)
     paid = change.gather(1, giver[:, None]).squeeze(1)
-    taken = (10.0 ** (-3.0 * size))[copy]  # from a thousandth of the change to all of it
+    taken = (10.0 ** (-2.0 * size))[copy]  # from a hundredth of the change to all of it
+    share = share.sqrt()
     number = (giver < m).nonzero().squeeze(1)
     u[number, giver[number]] *= 1 - taken[number]
     picked = (giver >= m).nonzero().squeeze(1)
     choice[picked, giver[picked] - m] = -1
-    takers = taking.argmax(dim=1)
-    at = (takers < m)[copy].nonzero().squeeze(1)
+    takers = taking.argmax(dim=1).masked_fill(alone < ALONE, -1)
+    at = ((takers >= 0) & (takers < m))[copy].nonzero().squeeze(1)
     taker = takers[copy[at]]
     way = u[at, taker].sign()
     way = torch.where(way == 0, torch.where(side < 0.5, 1.0, -1.0)[copy[at]], way)

@@ -5,9 +5,11 @@ import torch
 from ._barter import barter
 from ._base import MARGIN, BaseSolver, no_bound
 from ._linear import cheapest_linear
+from ._lines import scan
 from ._polish import descend_l2, shrink, sweep
 from ._rescue import ascend_blind
 from ._scatter import apart, random_states, scatter, stacked
+from ._steady import steady
 
 #: Up to this many directions and choices, everybody gets what else is for the lost.
 FEW_MOVES = 12
@@ -22,10 +24,12 @@ class GreedySolver(BaseSolver):
     One feature or category is moved at a time, the one that buys the most target margin per
     unit of cost; then every change is dropped or shrunk as far as the target allows. The search
     is repeated with the slopes at the point that it reached, which often shows a cheaper way.
-    People for whom the gradient leads nowhere (on quantized activations it vanishes on plateaus)
-    are searched move by move on the true outputs, and from random actions. Where few features may
-    move, or move in steps, so is everybody: slopes mislead where a network bends, and know
-    nothing of what whole steps leave over.
+    People for whom the gradient leads nowhere are searched move by move on the true outputs, and
+    from random actions. Where few features may move, or move in steps, so is everybody: slopes
+    mislead where a network bends, and know nothing of what whole steps leave over. Where
+    activations are quantized, a decision may flip and flip back within a thousandth of a change:
+    there everybody's cost is also lowered along lines and by random trades, and advice holds right
+    beside where it ends as well, so that rounding cannot undo it.
 
     Parameters
     ----------
@@ -85,6 +89,8 @@ class GreedySolver(BaseSolver):
         def keep(part, who, u, choice, value):
             cost = part.cost(u, choice)
             won = ((cost < best_cost[who]) & (value >= MARGIN)).nonzero().squeeze(1)
+            if margin.rounds:
+                won = won[steady(margin, part, u[won], choice[won], won)]
             at = who[won]
             best_u[at], best_choice[at] = u[won], choice[won]
             best_cost[at], best_value[at] = cost[won], value[won]
@@ -136,7 +142,10 @@ class GreedySolver(BaseSolver):
         if thorough or margin.rounds:
             # Draws of its own: those above depend on whether somebody is lost.
             random = torch.Generator().manual_seed(1)
+            if margin.rounds:
+                offer(problem, everyone, [scan(margin, problem, best_u, best_choice)])
             state = barter(margin, problem, best_u, best_choice, self.n_trades, random)
+            keep(problem, everyone, *state, problem.margins(margin, *state))
             offer(problem, everyone, [state])
         best_u = sweep(margin, problem, best_u, best_choice)
         return best_u, best_choice, no_bound(problem)

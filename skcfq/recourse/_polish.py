@@ -3,6 +3,7 @@
 import torch
 
 from ._base import MARGIN
+from ._steady import steady
 
 
 @torch.no_grad()
@@ -108,7 +109,7 @@ def sweep(margin, problem, u, choice, share=0.01):
     swept, at = u[who].masked_fill(crumbs[who], 0.0), largest[who]
     swept[rows, at] += (size * crumbs)[who].sum(dim=1) * swept[rows, at].sign()
     swept, at_choice = part.project(swept, choice[who])
-    holds = part.margins(margin, swept, at_choice) >= MARGIN
+    holds = steady(margin, part, swept, at_choice)
     holds &= part.cost(swept, at_choice) <= part.cost(u[who], choice[who]) * (1 + 1e-5)
     u = u.clone()
     u[who[holds]] = swept[holds]

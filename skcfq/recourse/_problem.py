@@ -10,6 +10,9 @@ import torch
 
 from ..actions import combine_cost
 
+#: Rows that a network is asked about at a time.
+N_ROWS = 4096
+
 
 class Problem:
     """Limits, prices and encoded moves of ``n`` people.
@@ -81,8 +84,11 @@ class Problem:
         return u, torch.full((n, self.q), -1, dtype=torch.int64, device=self.x.device)
 
     def encode(self, u, choice, rows=None):
-        """Encoded rows of states, shape (n, d): of everybody, or of the people `rows`."""
-        x = self.x if rows is None else self.x.index_select(0, rows)
+        """Encoded rows of states, shape (n, d): of everybody, or of the people `rows`, also a slice."""
+        if rows is None:
+            x = self.x
+        else:
+            x = self.x[rows] if isinstance(rows, slice) else self.x.index_select(0, rows)
         z = torch.addmm(x, u, self.motion)
         if self.causes is not None:
             z[:, self.causes.column] += self._followed(u, rows)
@@ -98,10 +104,18 @@ class Problem:
     def margins(self, margin, u, choice, rows=None):
         """``margin`` at states, shape (n,): of everybody, or of the people `rows`.
 
-        Without the copies that `select` makes of what an encoding has no use for.
+        Without the copies that `select` makes of what an encoding has no use for, and in parts:
+        what a network computes on the way is not larger than a cache.
         """
-        target = self.target if rows is None else self.target[rows]
-        return margin(self.encode(u, choice, rows), target)
+        if len(u) <= N_ROWS:
+            target = self.target if rows is None else self.target[rows]
+            return margin(self.encode(u, choice, rows), target)
+        value = torch.empty(len(u), dtype=u.dtype, device=u.device)
+        for start in range(0, len(u), N_ROWS):
+            part = slice(start, start + N_ROWS)
+            who = part if rows is None else rows[part]
+            value[part] = margin(self.encode(u[part], choice[part], who), self.target[who])
+        return value
 
     def _interventions(self, u):
         """Raw changes of the numeric features, as they are, float64 (n, m)."""
