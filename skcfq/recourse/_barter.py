@@ -2,17 +2,15 @@
 
 import torch
 
-from ._base import MARGIN
-from ._lines import trade_for_less
+from ._cheaper import lower_cost
 
 #: Trades that are tried at once; everybody keeps the best of them.
 TOGETHER = 5
 
 #: Share of the trades in which a change is made smaller and nothing else larger.
-ALONE = 0.3
+SMALLER_ONLY = 0.3
 
 
-@torch.no_grad()
 def barter(margin, problem, u, choice, n_trades, generator):
     """Lower the cost of valid states by random trades that keep the margin.
 
@@ -24,10 +22,8 @@ def barter(margin, problem, u, choice, n_trades, generator):
 
     Parameters
     ----------
-    margin : Margin
-    problem : Problem
-    u, choice : tensors
-        States, see `_problem`. Those that do not reach the margin are returned as they came.
+    margin, problem, u, choice : object
+        As in `lower_cost`.
     n_trades : int
         Trades to try, in rounds of `TOGETHER`.
     generator : torch.Generator
@@ -36,19 +32,13 @@ def barter(margin, problem, u, choice, n_trades, generator):
     -------
     u, choice : tensors
     """
-    u, choice = u.clone(), choice.clone()
-    cost = problem.cost(u, choice)
-    valid = margin(problem.encode(u, choice), problem.target) >= MARGIN
-    who = (valid & (cost > 0)).nonzero().squeeze(1)
-    if not len(who):
-        return u, choice
-    at_u, at_choice, at_cost = u[who], choice[who], cost[who]
-    part = problem.select(who).repeat(TOGETHER)
-    for _ in range(-(-n_trades // TOGETHER)):
-        tried = part.project(*_trades(part, at_u, at_choice, generator))
-        trade_for_less(margin, part, *tried, at_u, at_choice, at_cost)
-    u[who], choice[who] = at_u, at_choice
-    return u, choice
+
+    def trades(part, u, choice, cost):
+        many = part.repeat(TOGETHER)
+        for _ in range(-(-n_trades // TOGETHER)):
+            yield many, *many.project(*_trades(many, u, choice, generator))
+
+    return lower_cost(margin, problem, u, choice, trades)
 
 
 def _trades(problem, u, choice, generator):
@@ -57,7 +47,7 @@ def _trades(problem, u, choice, generator):
     u, choice = u.repeat(TOGETHER, 1), choice.repeat(TOGETHER, 1)
     copy = torch.arange(TOGETHER).repeat_interleave(n)
     giving, taking = torch.rand(2, TOGETHER, m + problem.q, generator=generator)
-    size, share, side, alone = torch.rand(4, TOGETHER, generator=generator)
+    size, share, side, kind = torch.rand(4, TOGETHER, generator=generator)
     change = problem.change(u, choice)
     giver = (giving[copy] * (change > 0)).argmax(dim=1)
     paid = change.gather(1, giver[:, None]).squeeze(1)
@@ -67,7 +57,7 @@ def _trades(problem, u, choice, generator):
     u[number, giver[number]] *= 1 - taken[number]
     picked = (giver >= m).nonzero().squeeze(1)
     choice[picked, giver[picked] - m] = -1
-    takers = taking.argmax(dim=1).masked_fill(alone < ALONE, -1)
+    takers = taking.argmax(dim=1).masked_fill(kind < SMALLER_ONLY, -1)
     at = ((takers >= 0) & (takers < m))[copy].nonzero().squeeze(1)
     taker = takers[copy[at]]
     way = u[at, taker].sign()

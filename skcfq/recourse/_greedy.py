@@ -145,7 +145,8 @@ class GreedySolver(BaseSolver):
             if margin.rounds:
                 offer(problem, everyone, [scan(margin, problem, best_u, best_choice)])
             state = barter(margin, problem, best_u, best_choice, self.n_trades, random)
-            keep(problem, everyone, *state, problem.margins(margin, *state))
+            state = (*state, problem.margins(margin, *state))
+            keep(problem, everyone, *state)  # shortened, it may end on an edge
             offer(problem, everyone, [state])
         best_u = sweep(margin, problem, best_u, best_choice)
         return best_u, best_choice, no_bound(problem)

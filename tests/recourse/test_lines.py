@@ -3,9 +3,12 @@
 import pytest
 import torch
 
+from skcfq import GreedySolver
 from skcfq.recourse import _problem, _scatter
 from skcfq.recourse._base import MARGIN
-from skcfq.recourse._lines import scan, trade_for_less
+from skcfq.recourse._cheaper import take_cheapest
+from skcfq.recourse._lines import scan
+from skcfq.recourse._polish import sweep
 from skcfq.recourse._scatter import random_states
 from skcfq.recourse._steady import steady
 from tests.recourse.brute import ACTION_SETS
@@ -135,15 +138,62 @@ def test_on_an_edge_nothing_is_steady_but_where_levels_are_not_rounded(problem):
     assert steady(margin, problem, *edge).any()
 
 
+def only_first_number(problem):
+    """Of one continuous number, up to 1, and nothing else."""
+    problem.low, problem.high = torch.zeros_like(problem.low), torch.zeros_like(problem.high)
+    problem.high[:, 0] = 1.0
+    problem.allowed = torch.zeros_like(problem.allowed)
+    return problem
+
+
+def test_a_solver_keeps_nothing_that_holds_on_a_sliver_only(problem):
+    class Sliver(Jump):
+        def __call__(self, z, target):
+            return super().__call__(z, target) + 0 * z.sum(1)  # with slopes, of 0
+
+    def valid(size):
+        return ((size - 0.5).abs() < 1e-6) | (size >= 0.8)
+
+    margin = Sliver(only_first_number(problem), valid)
+    u, _, _ = GreedySolver()._search(margin, problem)
+    assert (u[:, 0] >= 0.8).all()
+    assert (u[:, 0] < 0.801).all()
+    margin.rounds = False
+    u, _, _ = GreedySolver()._search(margin, problem)
+    torch.testing.assert_close(u[:, 0], torch.full((6,), 0.5))
+
+
+def test_crumbs_are_not_swept_onto_an_edge(problem):
+    problem.low[:, :2], problem.high[:, :2] = -1.0, 1.0
+    u, choice = problem.start()
+    u[:, 0], u[:, 1] = 0.5, 0.001
+    for end, is_swept in ((0.501 - 1e-6, False), (0.5005, True)):
+        margin = Jump(problem, lambda size, end=end: size >= end)
+        swept = sweep(margin, problem, u, choice)
+        assert (margin(problem.encode(swept, choice), problem.target) > 0).all() == is_swept
+        assert ((swept[:, 1] == 0) == is_swept).all()
+
+
 def test_the_cheapest_of_several_that_hold_is_taken(problem):
     margin = Jump(problem, lambda size: size >= 0.2)
     u, choice = moved(problem, 0.5)
     cost = problem.cost(u, choice)
     tried = [moved(problem, length) for length in (0.4, 0.1, 0.3, 0.0)]
     states = (torch.cat(part) for part in zip(*tried, strict=True))
-    trade_for_less(margin, problem.repeat(4), *states, u, choice, cost)
+    take_cheapest(margin, problem.repeat(4), *states, u, choice, cost)
     torch.testing.assert_close(u[:, 0].abs(), torch.full((6,), 0.3))
     torch.testing.assert_close(cost, problem.cost(u, choice))
+
+
+def test_of_several_the_cheapest_on_an_edge_is_passed_over(problem):
+    margin = Jump(problem, lambda size: size >= 0.25)
+    u, choice = moved(problem, 0.5)
+    cost = problem.cost(u, choice)
+    tried = [moved(problem, length) for length in (0.25 + 1e-6, 0.3)]
+    assert (margin(problem.encode(*tried[0]), problem.target) > 0).all()
+    states = (torch.cat(part) for part in zip(*tried, strict=True))
+    take_cheapest(margin, problem.repeat(2), *states, u, choice, cost)
+    torch.testing.assert_close(u[:, 0].abs(), torch.full((6,), 0.3))
 
 
 def test_margins_in_parts_are_those_in_one_piece(problem, monkeypatch):
