@@ -215,7 +215,7 @@ def _quantized_row(name, model, comparison, X, y):
 
 def _check_budget(options):
     """Refuse a budget that no network can keep, before a teacher is trained for it."""
-    narrowest = min(CFQClassifier().bits)
+    narrowest = min(QATClassifier().bits)
     problems = []
     if not (math.isfinite(options.bit_budget) and options.bit_budget >= narrowest):
         problems.append(

@@ -21,6 +21,10 @@ from ._checks import read_widths
 from ._quantized import Recipe
 from ._trained import BaseTrainedClassifier
 
+#: Candidate widths that are learned in training, those of the paper, and all that can be chosen.
+LEARNED_BITS = (2, 3, 4, 8)
+ALL_BITS = ("ternary", 2, 3, 4, 5, 6, 7, 8)
+
 
 class CFQClassifier(BaseTrainedClassifier):
     """Quantized classifier trained so that the recourse of its full-precision teacher survives.
@@ -41,8 +45,9 @@ class CFQClassifier(BaseTrainedClassifier):
     byte_budget : int, default=None
         Largest number of bytes of the packed network: codes, steps and biases, see
         :func:`~skcfq.quantization.packed_bytes`. A hard limit, beside `bit_budget`.
-    bits : sequence of {1.58, 2, 3, ..., 8} or one of them, default=(2, 3, 4, 8)
-        Candidate widths; 1.58 is ternary. A single one is uniform quantization.
+    bits : "auto", sequence of {1.58, 2, 3, ..., 8} or one of them, default="auto"
+        Candidate widths; 1.58 is ternary. A single one is uniform quantization. ``"auto"`` is all of them
+        if `allocation` chooses, and (2, 3, 4, 8) if widths are learned.
     activation_bits : {2, ..., 8}, sequence of them or None, default=None
         Width of the hidden activations, by learned clips; ``None``: float activations.
     activation_budget : float, default=None
@@ -66,9 +71,9 @@ class CFQClassifier(BaseTrainedClassifier):
     calibration_fraction : float, default=0.2
         Share of the rows held out for it, from teacher and quantized network alike.
     allocation : "auto", RecourseSensitivity, FisherSensitivity, object with ``values`` or None, default="auto"
-        How the widths of the layers are chosen: ``None`` learns them in training, an object tells the
-        worth of each from the teacher's network beforehand. The budget is spent by an exact knapsack
-        either way. ``"auto"``: see Notes.
+        How widths are chosen, per layer or per output: ``None`` learns those of the layers in training, an
+        object tells the worth of each from the teacher's network beforehand. The budget is spent by an
+        exact knapsack either way. ``"auto"``: see Notes.
     pin : dict of int to width, default=None
         Layers whose width is settled, e.g. ``{0: 8, -1: 8}`` for the first and the last. They
         count for `bit_budget`.
@@ -78,6 +83,11 @@ class CFQClassifier(BaseTrainedClassifier):
         `allocation`, or one width in `bits`. A small `lr` keeps what it gives. ``"auto"``: see Notes.
     search_fraction : float, default=0.3
         Share of the epochs during which widths are searched, if they are learned.
+    settle_fraction : float or "auto", default="auto"
+        Share of the epochs, the last, in which integer weights stay as they are, and only steps, clips and
+        biases learn: rounded weights swing between levels otherwise, and what is deployed is what the
+        last swing left.
+        ``"auto"`` is 0.5 after a `start` from post-training quantization, else 0.
     preprocessor : {"auto"}, transformer or None, default="auto"
         How raw rows become the network's input. ``"auto"`` standardises numbers (columns of 0
         and 1 stay) and one-hot encodes everything else, a missing category being a category.
@@ -139,7 +149,9 @@ class CFQClassifier(BaseTrainedClassifier):
     net_ : skorch.NeuralNet
         The trained quantized network.
     bits_ : tuple of float
-        Width of each layer's weights.
+        Width of each layer's weights, on average over its outputs.
+    channel_bits_ : tuple of tuple of float
+        Width of the weights of each output of each layer.
     average_bits_ : float
         Average over all weights, at most `bit_budget`.
     activation_bits_ : tuple of int or None
@@ -167,8 +179,8 @@ class CFQClassifier(BaseTrainedClassifier):
     An objective with a true ``keeps_teacher``, as :class:`FaithfulObjective`, asks the quantized network to
     compute what the teacher does. Post-training quantization is nearly there, and training goes on
     from it: for such an objective, ``start="auto"`` is ``OutputObjective()`` and ``allocation="auto"`` is
-    ``RecourseSensitivity()``, or ``FisherSensitivity()`` if nobody among the training rows needs recourse and
-    has advice. For other objectives, and where the teacher has no ReLU layers of the sizes in
+    ``RecourseSensitivity(per_channel=True)``, or ``FisherSensitivity`` if nobody among the training rows
+    needs recourse and has advice; both per layer if steps are. For other objectives, and where the teacher has no ReLU layers of the sizes in
     `hidden_layer_sizes`, both are ``None``.
 
     References
@@ -197,6 +209,8 @@ class CFQClassifier(BaseTrainedClassifier):
         "calibration_fraction": [Interval(numbers.Real, 0, 1, closed="neither")],
         "allocation": [InstanceWith(["values"]), StrOptions({"auto"}), None],
         "start": [InstanceWith(["calibrate"]), StrOptions({"auto"}), None],
+        "bits": ["array-like", numbers.Real, StrOptions({"ternary", "auto"})],
+        "settle_fraction": [Interval(numbers.Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "lr": [Interval(numbers.Real, 0, None, closed="neither"), StrOptions({"auto"})],
     }
 
@@ -206,7 +220,7 @@ class CFQClassifier(BaseTrainedClassifier):
         *,
         bit_budget=4.0,
         byte_budget=None,
-        bits=(2, 3, 4, 8),
+        bits="auto",
         activation_bits=None,
         activation_budget=None,
         per_channel=True,
@@ -219,6 +233,7 @@ class CFQClassifier(BaseTrainedClassifier):
         pin=None,
         start="auto",
         search_fraction=0.3,
+        settle_fraction="auto",
         preprocessor="auto",
         actions=None,
         target=None,
@@ -251,6 +266,7 @@ class CFQClassifier(BaseTrainedClassifier):
             pin=pin,
             start=start,
             search_fraction=search_fraction,
+            settle_fraction=settle_fraction,
             preprocessor=preprocessor,
             actions=actions,
             target=target,
@@ -278,20 +294,34 @@ class CFQClassifier(BaseTrainedClassifier):
     def _objective(self):
         return FaithfulObjective(eta=self.eta) if self.objective is None else self.objective
 
+    @property
+    def _keeps_teacher(self):
+        return getattr(self._objective(), "keeps_teacher", False)
+
+    def _widths(self, recipe):
+        bits = self.bits
+        if isinstance(bits, str) and bits == "auto":
+            bits = LEARNED_BITS if recipe.allocation is None else ALL_BITS
+        return read_widths(bits, self.bit_budget)
+
     def _recipe(self):
-        keeps = getattr(self._objective(), "keeps_teacher", False)
         allocation, start = self.allocation, self.start
         if allocation == "auto":
-            allocation = RecourseSensitivity() if keeps else None
+            by_output = RecourseSensitivity(per_channel=self.per_channel)
+            allocation = by_output if self._keeps_teacher else None
         if start == "auto":
             # Learned widths are settled too late to start from.
-            one_width = len(read_widths(self.bits, self.bit_budget)[0]) == 1
-            settled = allocation is not None or one_width
-            start = OutputObjective() if keeps and settled else None
-        return Recipe(allocation, start, self._rate(start))
+            settled = allocation is not None or len(self._widths(Recipe())[0]) == 1
+            start = OutputObjective() if self._keeps_teacher and settled else None
+        return self._trained_by(allocation, start)
 
-    def _rate(self, start):
-        return self.lr if self.lr != "auto" else 3e-3 if start is None else 3e-4
+    def _trained_by(self, allocation, start):
+        lr, settled = self.lr, self.settle_fraction
+        if lr == "auto":
+            lr = 3e-3 if start is None else 3e-4 * 2.0 ** (4 - min(self.bit_budget, 8))
+        if settled == "auto":
+            settled = 0.0 if start is None else 0.5
+        return Recipe(allocation, start, lr, settled)
 
     def _settled(self, recipe, lesson, same):
         allocation, start = recipe.allocation, recipe.start
@@ -299,10 +329,10 @@ class CFQClassifier(BaseTrainedClassifier):
             if not same:
                 allocation = None
             elif allocation is not None and (lesson.advice is None or not lesson.counted.any()):
-                allocation = FisherSensitivity()
+                allocation = FisherSensitivity(per_channel=self.per_channel)
         if self.start == "auto" and not same:
             start = None
-        return Recipe(allocation, start, self._rate(start))
+        return self._trained_by(allocation, start)
 
     def _hold_back(self, table, seed):
         if self.validity_level is None:

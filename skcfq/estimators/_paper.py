@@ -83,5 +83,5 @@ def paper_methods(
         "CFQ-uniform": cfq(PaperObjective(), **uniform),
         "CFQ + match": cfq(PaperObjective(match_action=0.1, match_cost=0.1), **mixed),
         "CFQ + hinge": cfq(PaperObjective(hinge=0.1), **mixed),
-        "Faithful CFQ": cfq(**mixed),
+        "Faithful CFQ": cfq(),
     }

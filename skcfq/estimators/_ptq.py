@@ -84,7 +84,9 @@ class PTQClassifier(BaseQuantizedClassifier):
     net_ : skorch.NeuralNet
         The quantized network.
     bits_ : tuple of float
-        Width of each layer's weights.
+        Width of each layer's weights, on average over its outputs.
+    channel_bits_ : tuple of tuple of float
+        Width of the weights of each output of each layer.
     average_bits_ : float
         Average over all weights, at most `bit_budget`.
     activation_bits_ : tuple of int or None

@@ -46,6 +46,10 @@ class QATClassifier(BaseTrainedClassifier):
         `allocation`, or one width in `bits`. A small `lr` keeps what it gives.
     search_fraction : float, default=0.3
         Share of the epochs during which widths are searched, if they are learned.
+    settle_fraction : float, default=0.0
+        Share of the epochs, the last, in which integer weights stay as they are, and only steps, clips and
+        biases learn: rounded weights swing between levels otherwise, and what is deployed is what the
+        last swing left.
     preprocessor : {"auto"}, transformer or None, default="auto"
         How raw rows become the network's input. ``"auto"`` standardises numbers (columns of 0
         and 1 stay) and one-hot encodes everything else, a missing category being a category.
@@ -106,7 +110,9 @@ class QATClassifier(BaseTrainedClassifier):
     net_ : skorch.NeuralNet
         The trained quantized network.
     bits_ : tuple of float
-        Width of each layer's weights.
+        Width of each layer's weights, on average over its outputs.
+    channel_bits_ : tuple of tuple of float
+        Width of the weights of each output of each layer.
     average_bits_ : float
         Average over all weights, at most `bit_budget`.
     activation_bits_ : tuple of int or None

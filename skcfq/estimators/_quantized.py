@@ -49,11 +49,19 @@ class Recipe:
         What calibrates the network before training, by ``calibrate``.
     lr : float or None
         Learning rate; None without training.
+    settled : float
+        Share of the epochs in which integer weights stay as they are.
     """
 
     allocation: object = None
     start: object = None
     lr: float | None = None
+    settled: float = 0.0
+
+    @property
+    def per_channel(self):
+        """Whether each output is going to have a width of its own."""
+        return bool(getattr(self.allocation, "per_channel", False))
 
 
 class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
@@ -100,6 +108,16 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
         """
         return recipe
 
+    def _widths(self, recipe):
+        """Candidate widths, the budget, and what is wrong with them; see `read_widths`.
+
+        Parameters
+        ----------
+        recipe : Recipe
+            Of which only the allocation counts.
+        """
+        return read_widths(self.bits, self.bit_budget)
+
     @property
     def _n_layers(self):
         """Number of layers, None if only the teacher knows."""
@@ -131,7 +149,8 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
 
     def _problems(self, frame):
         objective = self._objective()
-        widths, _, width_problems = read_widths(self.bits, self.bit_budget)
+        recipe = self._recipe()
+        widths, _, width_problems = self._widths(recipe)
         problems = [
             *super()._problems(frame),
             *width_problems,
@@ -140,6 +159,11 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
             *(objective.problems() if hasattr(objective, "problems") else ()),
         ]
         problems += causal_problems(self.actions, objective, self.memory)
+        if recipe.per_channel and not self.per_channel:
+            problems.append(
+                f"allocation={self.allocation!r} gives each output a width of its own, which needs a step of its "
+                "own: give per_channel=True, or an allocation per layer."
+            )
         if self.teacher is not None:
             if not isinstance(self.preprocessor, (str, type(None))):
                 problems.append(
@@ -210,7 +234,7 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
         """
         table = self._read(X, y, sample_weight)
         objective, recipe = self._objective(), self._recipe()
-        widths, budget, _ = read_widths(self.bits, self.bit_budget)
+        widths, budget, _ = self._widths(recipe)
         task = FitTask(self, X, y, 1 + self._n_subtasks, budget)
         seed = self._seed()
         table, held_back = self._hold_back(table, seed)
@@ -237,7 +261,8 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
             batch.x, view.logits, self._target_index, table.merged, space, advice, batch.weight
         )
         recipe = self._settled(recipe, lesson, network is twin)
-        module, budget = self._rounded(network, lesson, widths, budget, recipe.allocation)
+        widths = self._widths(recipe)[0]
+        module, budget = self._rounded(network, lesson, widths, budget, recipe)
         task.budget = budget
         if recipe.allocation is not None and searching:
             allocate_by_value(module, recipe.allocation.values(module, network, lesson), budget)
@@ -246,20 +271,21 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
             self.calibration_ = self._calibrate(module, view, held_back)
         self._set_module(module, history)
         self.bits_ = tuple(layer.bits for layer in quant_layers(module))
+        self.channel_bits_ = tuple(layer.channel_bits for layer in quant_layers(module))
         self.average_bits_ = average_bits(module)
         self.activation_bits_ = tuple(activation.bits for activation in module.activations)
         self.packed_bytes_ = packed_bytes(module)
         task.done()
         return self
 
-    def _rounded(self, network, lesson, widths, budget, allocation):
+    def _rounded(self, network, lesson, widths, budget, recipe):
         """The network before training or calibration, pinned layers fixed, and the bit budget."""
         clips = None
         if self.activation_bits is not None:
             clips = calibrate_clips(network, lesson.x)
         module = build_quantized(
             linear_layers(network), widths, per_channel=self.per_channel,
-            activation_bits=self._activation_widths(network, lesson, allocation), clips=clips,
+            activation_bits=self._activation_widths(network, lesson, recipe.allocation), clips=clips,
             prune_fraction=self.prune_fraction,
         )  # fmt: skip
         layers = quant_layers(module)
@@ -267,7 +293,7 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
         for position, width in (self.pin or {}).items():
             layers[position].fix_bits(width)
         if self.byte_budget is not None:
-            budget = min(budget, byte_budget_bits(module, self.byte_budget))
+            budget = min(budget, byte_budget_bits(module, self.byte_budget, recipe.per_channel))
         # A budget that pinned layers break is an error now, not when widths are chosen.
         allocate_by_preference(copy.deepcopy(module), budget)
         return module, budget

@@ -7,7 +7,6 @@ import torch
 from .._utils._sklearn import InstanceWith, Interval
 from ..quantization import linear_layers, mlp, quant_layers
 from ..training import Batch, BatchDataset, allocate_by_preference, train
-from ._checks import read_widths
 from ._quantized import BaseQuantizedClassifier, Recipe
 from ._training import TRAINING_CONSTRAINTS, hold_out, training_plan, training_problems
 
@@ -20,6 +19,7 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
         **TRAINING_CONSTRAINTS,
         "start": [InstanceWith(["calibrate"]), None],
         "search_fraction": [Interval(numbers.Real, 0, 1, closed="neither")],
+        "settle_fraction": [Interval(numbers.Real, 0, 1, closed="left")],
     }
 
     def __init__(
@@ -37,6 +37,7 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
         pin=None,
         start=None,
         search_fraction=0.3,
+        settle_fraction=0.0,
         preprocessor="auto",
         actions=None,
         target=None,
@@ -68,6 +69,7 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
         self.pin = pin
         self.start = start
         self.search_fraction = search_fraction
+        self.settle_fraction = settle_fraction
         self.preprocessor = preprocessor
         self.actions = actions
         self.target = target
@@ -90,18 +92,24 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
     def _problems(self, frame):
         problems = [*super()._problems(frame), *training_problems(self)]
         recipe = self._recipe()
+        learned = recipe.allocation is None and len(self._widths(recipe)[0]) > 1
         if recipe.start is not None:
             if hasattr(recipe.start, "problems"):
                 problems += recipe.start.problems()
-            if recipe.allocation is None and len(read_widths(self.bits, self.bit_budget)[0]) > 1:
+            if learned:
                 problems.append(
                     f"start={self.start!r} needs widths that are settled before training: give "
                     "allocation, or one width in bits."
                 )
+        if learned and self.search_fraction + recipe.settled > 1:
+            problems.append(
+                f"search_fraction={self.search_fraction!r} and settle_fraction={recipe.settled!r} are more "
+                "than all epochs together: weights settle after the search for widths."
+            )
         return problems
 
     def _recipe(self):
-        return Recipe(self.allocation, self.start, self.lr)
+        return Recipe(self.allocation, self.start, self.lr, self.settle_fraction)
 
     @property
     def _n_layers(self):
@@ -148,6 +156,7 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
                 search_epochs=max(1, round(self.search_fraction * self.max_epochs))
                 if searching
                 else 0,
+                hold_epochs=int(recipe.settled * self.max_epochs),
             ),
         )
         if any(layer.bits is None for layer in quant_layers(module)):

@@ -78,7 +78,7 @@ def _comment(lines):
 
 def _head(model, name):
     sizes = "-".join(str(layer.n_inputs) for layer in model.layers) + f"-{len(model.classes)}"
-    bits = ", ".join(f"{layer.bits:.4g}" for layer in model.layers)
+    bits = ", ".join(f"{layer.average_bits:.4g}" for layer in model.layers)
     lines = [
         f"A {sizes} network with weights of {bits} bits, written by skcfq {model.info.get('skcfq')}.",
         f"Facts: {json.dumps(model.info)}",
@@ -121,9 +121,12 @@ def _tables(model, name):
     for i, layer in enumerate(model.layers):
         if layer.bits == FLOAT:
             yield _array(f"float {name}_weights_{i}", _floats(layer.codes().ravel()))
-        else:
+        blocks = [] if layer.bits == FLOAT else layer.blocks()
+        for j, (_, outputs, packed) in enumerate(blocks):
             # One byte more, since a code is read with the byte that follows it.
-            yield _array(f"uint8_t {name}_weights_{i}", map(str, [*layer.packed, 0]))
+            yield _array(f"uint8_t {_block(layer, i, j, name)}", map(str, [*packed, 0]))
+            if len(blocks) > 1:
+                yield _array(f"uint16_t {name}_outputs_{i}_{j}", map(str, outputs))
         yield _array(f"float {name}_steps_{i}", _floats(layer.steps))
         yield _array(f"float {name}_bias_{i}", _floats(layer.bias))
 
@@ -175,13 +178,18 @@ static inline uint8_t {name}_level(double ratio, int top)
 """
 
 
-def _weight(layer, i, name):
+def _block(layer, i, j, name):
+    """Name of the array with the weights of a layer, or of those of its outputs that have one width."""
+    return f"{name}_weights_{i}_{j}" if isinstance(layer.bits, tuple) else f"{name}_weights_{i}"
+
+
+def _weight(bits, array, name):
     """An expression for the weight at `k`."""
-    if layer.bits == FLOAT:
-        return f"{name}_weights_{i}[k]"
-    if layer.bits == TERNARY:
-        return f"{name}_trit({name}_weights_{i}, k)"
-    return f"{name}_code({name}_weights_{i}, k, {layer.bits}u)"
+    if bits == FLOAT:
+        return f"{array}[k]"
+    if bits == TERNARY:
+        return f"{name}_trit({array}, k)"
+    return f"{name}_code({array}, k, {bits}u)"
 
 
 def _logits(model, name):
@@ -193,39 +201,44 @@ def _logits(model, name):
     for i, layer in enumerate(model.layers[:-1]):
         kind = "double" if layer.activation_step is None else "uint8_t"
         lines.append(f"    {kind} h{i}[{layer.n_outputs}];")
-    lines += ["    uint32_t i, o, k;"]
+    mixed = any(isinstance(layer.bits, tuple) for layer in model.layers)
+    lines += [f"    uint32_t i, o, k{', r' if mixed else ''};"]
     source, input_step = "x", None
     for i, layer in enumerate(model.layers):
         last = i + 1 == len(model.layers)
         step = f"{name}_steps_{i}[{'o' if len(layer.steps) > 1 else '0'}]"
-        weight = _weight(layer, i, name)
-        if input_step is None:
-            total, term, scale = (
-                "double sum = 0.0",
-                f"(double){weight} * {source}[i]",
-                f"(double){step}",
-            )
-        else:
-            wide = layer.n_inputs * 128 * model.layers[i - 1].top < 2**31
-            kind = "int32_t" if wide else "int64_t"
-            total, term = f"{kind} sum = 0", f"({kind}){weight} * {source}[i]"
-            scale = f"((double){step} * {input_step!r})"
-        if last:
-            result = "logits[o] = a;"
-        elif layer.activation_step is not None:
-            result = f"h{i}[o] = {name}_level(a / {layer.activation_step!r}, {layer.top});"
-        else:
-            result = f"h{i}[o] = a > 0.0 ? a : 0.0;"
-        lines += [
-            f"    for (o = 0, k = 0; o < {layer.n_outputs}u; o++) {{",
-            f"        {total};",
-            "        double a;",
-            f"        for (i = 0; i < {layer.n_inputs}u; i++, k++)",
-            f"            sum += {term};",
-            f"        a = (double)sum * {scale} + (double){name}_bias_{i}[o];",
-            f"        {result}",
-            "    }",
-        ]
+        for j, (bits, outputs, _) in enumerate(layer.blocks()):
+            weight = _weight(bits, _block(layer, i, j, name), name)
+            if input_step is None:
+                total, term = "double sum = 0.0", f"(double){weight} * {source}[i]"
+                scale = f"(double){step}"
+            else:
+                wide = layer.n_inputs * 128 * model.layers[i - 1].top < 2**31
+                kind = "int32_t" if wide else "int64_t"
+                total, term = f"{kind} sum = 0", f"({kind}){weight} * {source}[i]"
+                scale = f"((double){step} * {input_step!r})"
+            if last:
+                result = "logits[o] = a;"
+            elif layer.activation_step is not None:
+                result = f"h{i}[o] = {name}_level(a / {layer.activation_step!r}, {layer.top});"
+            else:
+                result = f"h{i}[o] = a > 0.0 ? a : 0.0;"
+            if isinstance(layer.bits, tuple):
+                head = f"    for (r = 0, k = 0; r < {len(outputs)}u; r++) {{"
+                which = [f"        o = {name}_outputs_{i}_{j}[r];"]
+            else:
+                head, which = f"    for (o = 0, k = 0; o < {layer.n_outputs}u; o++) {{", []
+            lines += [
+                head,
+                f"        {total};",
+                "        double a;",
+                *which,
+                f"        for (i = 0; i < {layer.n_inputs}u; i++, k++)",
+                f"            sum += {term};",
+                f"        a = (double)sum * {scale} + (double){name}_bias_{i}[o];",
+                f"        {result}",
+                "    }",
+            ]
         source, input_step = f"h{i}", layer.activation_step
     return "\n".join([*lines, "}", ""])
 

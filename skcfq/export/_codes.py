@@ -43,6 +43,28 @@ def n_bytes(n_codes, bits):
     return -(-n_codes // TRITS) if bits == TERNARY else -(-n_codes * bits // 8)
 
 
+def outputs_by_width(bits, n_outputs):
+    """Which outputs have which width, the narrowest width first.
+
+    Parameters
+    ----------
+    bits : float or tuple of float of length n_outputs
+    n_outputs : int
+
+    Returns
+    -------
+    list of (width, ndarray of int)
+
+    Examples
+    --------
+    >>> outputs_by_width((4, 2, 4), 3)
+    [(2, array([1])), (4, array([0, 2]))]
+    """
+    if not isinstance(bits, tuple):
+        return [(bits, np.arange(n_outputs))]
+    return [(width, np.flatnonzero(np.equal(bits, width))) for width in sorted(set(bits))]
+
+
 def pack_codes(codes, bits):
     """Pack signed integer codes.
 

@@ -7,7 +7,7 @@ import numpy as np
 from ._codes import FLOAT
 
 #: The format that is written; every older one is read.
-VERSION = 1
+VERSION = 2
 
 #: Limits of what is read: no deployed network of a table comes near them.
 MAX_WEIGHTS = 2**24
@@ -56,6 +56,10 @@ def whole(low, high):
     return lambda value: is_whole(value, low, high)
 
 
+def is_width(value):
+    return value == "ternary" or is_whole(value, 2, 8)
+
+
 def optional(check):
     return lambda value: value is None or check(value)
 
@@ -75,7 +79,7 @@ FIELDS = {
 LAYER = {
     "n_inputs": whole(1, MAX_WEIGHTS),
     "n_outputs": whole(1, MAX_WEIGHTS),
-    "bits": lambda v: v == "ternary" or is_whole(v, 2, 8) or is_whole(v, FLOAT, FLOAT),
+    "bits": lambda v: is_width(v) or is_whole(v, FLOAT, FLOAT) or is_list(v, is_width, MAX_WEIGHTS),
     "relu": lambda v: isinstance(v, bool),
     "activation_bits": optional(whole(2, 8)),
     "activation_step": optional(lambda v: is_number(v) and math.isfinite(v)),

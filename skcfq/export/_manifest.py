@@ -1,13 +1,14 @@
 """A packed model as plain JSON values and arrays, and back. Everything that is read is checked.
 
-The manifest of format 1 is an object with the fields of ``_fields.FIELDS``; one that is not listed there
+The manifest of format 2 is an object with the fields of ``_fields.FIELDS``; one that is not listed there
 is refused, so nothing in a file is ignored. The arrays are ``0.codes`` (bytes), ``0.steps`` and
-``0.bias`` (float32) of the first layer, and so on.
+``0.bias`` (float32) of the first layer, and so on. Format 1 had one width per layer, and is the same
+otherwise.
 """
 
 import numpy as np
 
-from ._codes import FLOAT, TERNARY, n_bytes
+from ._codes import FLOAT, TERNARY, n_bytes, outputs_by_width
 from ._encoder import CategoryColumn, Encoder, IgnoredColumn, NumberColumn
 from ._fields import (
     COLUMNS,
@@ -48,7 +49,7 @@ def write_manifest(model):
             {
                 "n_inputs": layer.n_inputs,
                 "n_outputs": layer.n_outputs,
-                "bits": "ternary" if layer.bits == TERNARY else layer.bits,
+                "bits": _write_bits(layer.bits),
                 "relu": layer.relu,
                 "activation_bits": layer.activation_bits,
                 "activation_step": layer.activation_step,
@@ -74,6 +75,12 @@ def write_manifest(model):
         "info": model.info,
     }
     return manifest, arrays
+
+
+def _write_bits(bits):
+    if isinstance(bits, tuple):
+        return [_write_bits(width) for width in bits]
+    return "ternary" if bits == TERNARY else bits
 
 
 def _write_encoder(encoder):
@@ -166,14 +173,18 @@ def _read_layer(i, record, arrays):
     where = f"layer {i}"
     check(record, LAYER, where)
     n_inputs, n_outputs = record["n_inputs"], record["n_outputs"]
-    bits = TERNARY if record["bits"] == "ternary" else record["bits"]
+    bits = _read_bits(record["bits"])
+    if isinstance(bits, tuple):
+        need(len(bits) == n_outputs, f"{where} has not one width for each output")
+        need(len(set(bits)) > 1, f"{where} lists a width that all outputs share")
     n_weights = n_inputs * n_outputs
     need(n_weights <= MAX_WEIGHTS, f"{where} has more than {MAX_WEIGHTS} weights")
     parts = [arrays.pop(f"{i}.{name}", None) for name in ("codes", "steps", "bias")]
     for part, dtype in zip(parts, (np.uint8, np.float32, np.float32), strict=True):
         need(part is not None and part.dtype == dtype and part.ndim == 1, f"{where} lacks an array")
     packed, steps, bias = parts
-    need(len(packed) == n_bytes(n_weights, bits), f"{where} has weights of another size")
+    n_packed = sum(n_bytes(len(o) * n_inputs, b) for b, o in outputs_by_width(bits, n_outputs))
+    need(len(packed) == n_packed, f"{where} has weights of another size")
     need(len(steps) in (1, n_outputs) and len(bias) == n_outputs, f"{where} has wrong sizes")
     need(np.isfinite(steps).all() and (steps > 0).all(), f"{where} has steps that are not > 0")
     need(np.isfinite(bias).all(), f"{where} has an infinite bias")
@@ -190,6 +201,12 @@ def _read_layer(i, record, arrays):
     codes = layer.codes()  # refuses bytes that nobody packed
     need(bits != FLOAT or np.isfinite(codes).all(), f"{where} has infinite weights")
     return layer
+
+
+def _read_bits(bits):
+    if isinstance(bits, list | tuple):
+        return tuple(_read_bits(width) for width in bits)
+    return TERNARY if bits == "ternary" else bits
 
 
 def _read_classes(kind, values):

@@ -8,11 +8,12 @@ is the first of the largest logits.
 """
 
 import dataclasses
+import math
 from functools import cached_property
 
 import numpy as np
 
-from ._codes import FLOAT, unpack_codes
+from ._codes import FLOAT, n_bytes, outputs_by_width, unpack_codes
 from ._threads import map_parts
 
 #: Rows computed at once: what is between two layers then stays in the processor's cache.
@@ -26,10 +27,12 @@ class PackedLayer:
     Attributes
     ----------
     n_inputs, n_outputs : int
-    bits : float
-        Width of the weights: log2(3) for ternary, 2 to 8, or 32 for float32 weights.
+    bits : float or tuple of float of length n_outputs
+        Width of the weights: log2(3) for ternary, 2 to 8, or 32 for float32 weights; a tuple where
+        outputs have different ones.
     packed : bytes
-        The integer codes of the (n_outputs, n_inputs) matrix, row after row.
+        The integer codes of the (n_outputs, n_inputs) matrix, row after row; where widths differ, first
+        the rows of the narrowest, and those of each width from a new byte on.
     steps : ndarray of float32, shape (n_outputs,) or (1,)
         Distance of two levels, per output or for all.
     bias : ndarray of float32, shape (n_outputs,)
@@ -43,7 +46,7 @@ class PackedLayer:
 
     n_inputs: int
     n_outputs: int
-    bits: float
+    bits: float | tuple
     packed: bytes
     steps: np.ndarray
     bias: np.ndarray
@@ -53,11 +56,34 @@ class PackedLayer:
 
     def codes(self):
         """Integer weights, ndarray of int8 (float32 weights as they are), shape (n_outputs, n_inputs)."""
+        shape = (self.n_outputs, self.n_inputs)
         if self.bits == FLOAT:
-            codes = np.frombuffer(self.packed, dtype="<f4")
-        else:
-            codes = unpack_codes(self.packed, self.n_inputs * self.n_outputs, self.bits)
-        return codes.reshape(self.n_outputs, self.n_inputs)
+            return np.frombuffer(self.packed, dtype="<f4").reshape(shape)
+        codes = np.empty(shape, dtype=np.int8)
+        for bits, outputs, packed in self.blocks():
+            rows = unpack_codes(packed, len(outputs) * self.n_inputs, bits)
+            codes[outputs] = rows.reshape(-1, self.n_inputs)
+        return codes
+
+    def blocks(self):
+        """The packed weights by width, the narrowest first.
+
+        Returns
+        -------
+        list of (bits, outputs, packed)
+            A width, the indices of the outputs that have it, and their bytes.
+        """
+        blocks, start = [], 0
+        for bits, outputs in outputs_by_width(self.bits, self.n_outputs):
+            end = start + n_bytes(len(outputs) * self.n_inputs, bits)
+            blocks.append((bits, outputs, self.packed[start:end]))
+            start = end
+        return blocks
+
+    @property
+    def average_bits(self):
+        """Average width over the outputs."""
+        return math.fsum(self.bits) / len(self.bits) if isinstance(self.bits, tuple) else self.bits
 
     @property
     def top(self):
@@ -152,5 +178,5 @@ class PackedModel:
 
     def __repr__(self):
         sizes = "-".join(str(layer.n_inputs) for layer in self.layers) + f"-{len(self.classes)}"
-        bits = ", ".join(f"{layer.bits:.4g}" for layer in self.layers)
+        bits = ", ".join(f"{layer.average_bits:.4g}" for layer in self.layers)
         return f"<{sizes}, {bits} bits, {sum(len(layer.packed) for layer in self.layers)} bytes>"

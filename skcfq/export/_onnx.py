@@ -150,7 +150,7 @@ def _metadata(model):
     manifest, arrays = write_manifest(model)
     text = json.dumps(manifest, allow_nan=False, separators=(",", ":"))
     sizes = [layer.n_inputs * layer.n_outputs for layer in model.layers]
-    bits = [layer.bits for layer in model.layers]
+    bits = [layer.average_bits for layer in model.layers]
     facts = {
         "bits": bits,
         "average_bits": float(np.average(bits, weights=sizes)),

@@ -49,15 +49,33 @@ class Graph:
         self.initializers.append(numpy_helper.from_array(array, name))
         return name
 
-    def integers(self, layer):
-        """Append a layer's codes in the narrowest type that holds them."""
-        name = f"{PREFIX}codes{len(self.initializers)}"
-        storage = STORAGE.get(layer.bits, INT8)
-        self.opset = max(self.opset, storage[1])
-        raw = pack_codes(layer.codes(), STORED_BITS[storage])
-        shape = [layer.n_outputs, layer.n_inputs]
-        self.initializers.append(helper.make_tensor(name, storage[0], shape, raw, raw=True))
-        return name
+    def weights(self, layer, to_real):
+        """Append a layer's codes, each in the narrowest type that holds it, and make them floats.
+
+        Parameters
+        ----------
+        layer : PackedLayer
+        to_real : callable
+            Called with the name of integers of shape (n_some_outputs, n_inputs) and the indices of the
+            outputs; appends what makes floats of them, and returns its name.
+        """
+        codes, parts, stored = layer.codes(), [], []
+        kinds = {}
+        for bits, outputs, _ in layer.blocks():
+            kinds.setdefault(STORAGE.get(bits, INT8), []).extend(outputs)
+        for storage, outputs in kinds.items():
+            outputs = np.sort(outputs)
+            name = f"{PREFIX}codes{len(self.initializers)}"
+            self.opset = max(self.opset, storage[1])
+            raw = pack_codes(codes[outputs], STORED_BITS[storage])
+            shape = [len(outputs), layer.n_inputs]
+            self.initializers.append(helper.make_tensor(name, storage[0], shape, raw, raw=True))
+            parts.append(to_real(name, outputs))
+            stored.append(outputs)
+        if len(parts) == 1:
+            return parts[0]
+        order = self.constant(np.argsort(np.concatenate(stored)), np.int64)
+        return self.add("Gather", self.add("Concat", *parts, axis=0), order, axis=0)
 
     def input(self, name, kind, width):
         """Append an input of shape (n_samples, width)."""
@@ -124,7 +142,7 @@ def _network(graph, model, x, form):
         bias = graph.constant(layer.bias)
         if input_step is not None:
             # Inputs are integer levels: their sums with integer weights are exact.
-            weight = graph.to_real(graph.integers(layer))
+            weight = graph.weights(layer, lambda codes, _: graph.to_real(codes))
             x = graph.add("Gemm", x, weight, transB=1)
             x = graph.add("Mul", x, graph.constant(scale * input_step))
             x = graph.add("Add", x, bias)
@@ -143,11 +161,15 @@ def _network(graph, model, x, form):
 def _weight(graph, layer, form):
     if layer.bits == FLOAT:
         return graph.constant(layer.codes())
-    codes = graph.integers(layer)
-    if form == "qdq":
-        steps = np.broadcast_to(layer.steps, layer.n_outputs)
-        return graph.add("DequantizeLinear", codes, graph.constant(steps, np.float32), axis=0)
-    return graph.add("Mul", graph.to_real(codes), graph.constant(layer.steps[:, None]))
+    steps = np.broadcast_to(layer.steps, layer.n_outputs)
+
+    def to_real(codes, outputs):
+        if form == "qdq":
+            scale = graph.constant(steps[outputs], np.float32)
+            return graph.add("DequantizeLinear", codes, scale, axis=0)
+        return graph.add("Mul", graph.to_real(codes), graph.constant(steps[outputs, None]))
+
+    return graph.weights(layer, to_real)
 
 
 def _refuse_infinite(graph, z):

@@ -12,7 +12,7 @@ from .. import __version__
 from ..actions import Encoding
 from ..estimators import unwrap
 from ..quantization import linear_layers, quant_layers
-from ._codes import FLOAT, TERNARY, pack_codes
+from ._codes import FLOAT, TERNARY, outputs_by_width, pack_codes
 from ._model import PackedLayer, PackedModel
 from ._packed import PackedClassifier
 from ._read_encoding import pack_encoding
@@ -134,8 +134,13 @@ def _packed_layers(module):
 
 def _quantized_weight(layer):
     codes = layer.codes().cpu().numpy()
-    bits = layer.bits if isinstance(layer.bits, int) else TERNARY
-    return bits, pack_codes(codes, bits), layer.steps().cpu().numpy().astype(np.float32).ravel()
+    bits = tuple(width if isinstance(width, int) else TERNARY for width in layer.channel_bits)
+    bits = bits if len(set(bits)) > 1 else bits[0]
+    packed = [
+        pack_codes(codes[outputs], width)
+        for width, outputs in outputs_by_width(bits, layer.out_features)
+    ]
+    return bits, b"".join(packed), layer.steps().cpu().numpy().astype(np.float32).ravel()
 
 
 def _float_weight(layer):

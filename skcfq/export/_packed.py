@@ -86,8 +86,8 @@ class PackedClassifier(ClassifierMixin, BaseEstimator):
 
     @property
     def bits_(self):
-        """Width of each layer's weights."""
-        return tuple(layer.bits for layer in self.model.layers)
+        """Width of each layer's weights, on average over its outputs."""
+        return tuple(layer.average_bits for layer in self.model.layers)
 
     @property
     def average_bits_(self):

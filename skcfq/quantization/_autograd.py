@@ -51,7 +51,11 @@ class LSQ(torch.autograd.Function):
     def backward(ctx, grad):
         """The class docstring's formulas, the step's times the gradient scale."""
         ratio, codes = ctx.saved_tensors
-        grad_x = inside_limits(grad, ratio, *ctx.limits)
+        q_min, q_max = ctx.limits
+        if isinstance(q_min, torch.Tensor):
+            grad_x = grad * ((ratio > q_min) & (ratio < q_max))
+        else:
+            grad_x = inside_limits(grad, ratio, q_min, q_max)
         if not ctx.needs_input_grad[1]:
             return grad_x, None, None, None, None
         grad_step = torch.addcmul(grad * codes, grad_x, ratio, value=-1)

@@ -1,5 +1,6 @@
 """How many bytes a quantized network takes, and the bit budget that a budget in bytes leaves."""
 
+import collections
 import math
 from fractions import Fraction
 
@@ -13,8 +14,9 @@ FLOAT_BYTES = 4
 def packed_bytes(model):
     """Bytes of a quantized network: packed codes, steps, biases and steps of activations.
 
-    Codes of whole widths are a stream of bits, layer by layer; ternary codes go five to a byte. Steps
-    and biases are single precision.
+    Codes of whole widths are a stream of bits, ternary codes go five to a byte; each layer, and in it
+    the outputs of each width, begin with a new byte. Where the outputs of a layer have widths of
+    their own, each takes a byte for it. Steps and biases are single precision.
 
     Parameters
     ----------
@@ -31,11 +33,17 @@ def packed_bytes(model):
     >>> packed_bytes(build_quantized(linear_layers(mlp((10, 4, 2))), bits=(4,)))
     72
     """
-    codes = sum(_code_bytes(layer.n_weights, layer.bits) for layer in quant_layers(model))
-    return codes + _other_bytes(model)
+    return sum(map(_layer_bytes, quant_layers(model))) + _other_bytes(model)
 
 
-def byte_budget_bits(model, byte_budget):
+def _layer_bytes(layer):
+    """Bytes of a layer's codes, and of its widths if there are several."""
+    outputs = collections.Counter(layer.channel_bits)
+    codes = sum(_code_bytes(n * layer.in_features, width) for width, n in outputs.items())
+    return codes + (layer.out_features if len(outputs) > 1 else 0)
+
+
+def byte_budget_bits(model, byte_budget, per_channel=False):
     """The bit budget with which any allocation keeps a budget in bytes.
 
     Parameters
@@ -44,6 +52,8 @@ def byte_budget_bits(model, byte_budget):
         Its layers may search their widths, or be fixed.
     byte_budget : int
         Largest number of bytes, as :func:`packed_bytes` counts.
+    per_channel : bool, default=False
+        Whether outputs are going to have widths of their own.
 
     Returns
     -------
@@ -64,18 +74,31 @@ def byte_budget_bits(model, byte_budget):
     """
     layers = quant_layers(model)
     sizes = [layer.n_weights for layer in layers]
-    widths = [layer.candidate_bits if layer.bits is None else (layer.bits,) for layer in layers]
-    narrowest = [min(allowed) for allowed in widths]
-    least = _other_bytes(model) + sum(map(_code_bytes, sizes, narrowest))
+    narrowest = [layer.candidate_bits[0] if layer.bits is None else layer.bits for layer in layers]
+    # As many bits as the last bytes leave unused, at most.
+    waste = 0
+    least = _other_bytes(model)
+    for layer, size in zip(layers, sizes, strict=True):
+        if layer.bits is not None:
+            least += _layer_bytes(layer)
+            waste += (
+                8 * _layer_bytes(layer) - sum(map(Fraction, layer.channel_bits)) * layer.in_features
+            )
+            continue
+        least += _code_bytes(size, layer.candidate_bits[0])
+        unused = [
+            8 * _code_bytes(size, width) - size * Fraction(width) for width in layer.candidate_bits
+        ]
+        if per_channel:
+            # Each width has a last byte, whatever its outputs; ternary codes waste in every byte, too.
+            waste += max(unused) + 8 * len(unused) + 8 * layer.out_features
+        else:
+            waste += max(unused)
     if byte_budget < least:
         raise ValueError(
             f"byte_budget={byte_budget!r}: with the narrowest widths, and those that are pinned, the network "
             f"takes {least} bytes. Raise the budget, or add a narrower width to bits."
         )
-    waste = sum(
-        max(8 * _code_bytes(size, width) - size * Fraction(width) for width in allowed)
-        for size, allowed in zip(sizes, widths, strict=True)
-    )
     average = (8 * (byte_budget - _other_bytes(model)) - waste) / Fraction(sum(sizes))
     # The narrowest widths are affordable, whatever last bytes waste.
     average = max(average, exact_average(sizes, narrowest))

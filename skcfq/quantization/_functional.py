@@ -124,9 +124,9 @@ def lsq_quantize(x, step, q_min, q_max, grad_scale=1.0):
     step : torch.Tensor
         Positive. Shape () for one step per tensor, (out, 1) for one per channel; no larger
         than `x` in any dimension.
-    q_min, q_max : int
+    q_min, q_max : int, or torch.Tensor of the shape of `step`
         Smallest and largest code, see :func:`levels`.
-    grad_scale : float, default=1.0
+    grad_scale : float, or torch.Tensor of the shape of `step`, default=1.0
         Factor on the gradient of `step`, see :func:`lsq_grad_scale`.
 
     Returns

@@ -1,5 +1,7 @@
 """What widths a model prefers, costs and has: functions of its parameters and buffers alone."""
 
+import itertools
+
 import numpy as np
 import torch
 
@@ -140,14 +142,15 @@ def average_bits(model):
     4.0
     """
     layers = quant_layers(model)
-    bits = [layer.bits for layer in layers]
+    bits = [layer.channel_bits for layer in layers]
     searching = [index for index, width in enumerate(bits) if width is None]
     if searching:
         raise RuntimeError(
             f"Layers {searching} still search their widths: call apply_allocation first, "
             "or ask for expected_average_bits."
         )
-    return float(exact_average([layer.n_weights for layer in layers], bits))
+    sizes = [layer.in_features for layer in layers for _ in range(layer.out_features)]
+    return float(exact_average(sizes, itertools.chain.from_iterable(bits)))
 
 
 def bit_preferences(model):
@@ -180,14 +183,14 @@ def bit_preferences(model):
 
 
 def apply_allocation(model, bits):
-    """Fix the width of every layer.
+    """Fix the widths of every layer.
 
     Parameters
     ----------
     model : torch.nn.Module
         With :class:`QuantLinear` layers. Changed in place.
-    bits : sequence of width
-        One per layer, see :func:`allocate_bits`.
+    bits : sequence of width, or of tuples of width
+        One per layer, see :func:`allocate_bits`; or for a layer a tuple of one per output.
 
     Raises
     ------
@@ -208,7 +211,8 @@ def apply_allocation(model, bits):
         "Allocation",
         [
             f"layer {index} has no width {width!r}; its candidates are {listed(layer.candidate_bits)}."
-            for index, (layer, width) in enumerate(zip(layers, bits, strict=True))
+            for index, (layer, given) in enumerate(zip(layers, bits, strict=True))
+            for width in (given if isinstance(given, tuple) else (given,))
             if canonical_bits(width) not in layer.candidate_bits
         ],
     )

@@ -1,4 +1,4 @@
-"""A linear layer that computes with quantized weights and learns steps and width.
+"""A linear layer that computes with quantized weights and learns steps and widths.
 
 Its forward pass stores nothing on it: what it computes follows from its parameters, buffers and
 mode alone, so a copy, a pickle or a state dict gives the same outputs.
@@ -7,6 +7,8 @@ Steps are stored by their logarithm. They stay positive by construction, and an 
 them by a share of their size, the same for wide and narrow widths, which is what LSQ's gradient
 scale is meant to bring about.
 """
+
+import math
 
 import torch
 import torch.nn.functional as F
@@ -25,9 +27,10 @@ class QuantLinear(nn.Module):
     ``bit_logits + noise``, the widest of equals. With Gumbel noise, given by the caller so that
     a draw is reproducible, that is a draw from ``softmax(bit_logits)``; without noise it is the
     preferred width. In training the preferences get the gradient of a straight-through one-hot
-    (Gumbel-softmax). After :meth:`fix_bits` only the fixed width is computed. Weights are
-    signed; the bias stays in full precision. Pruned weights count as 0 in everything that is
-    computed, whatever training makes of the parameter behind them.
+    (Gumbel-softmax). After :meth:`fix_bits` only the fixed width is computed, or with steps per
+    channel that of each output. Weights are signed; the bias stays in full precision. Pruned
+    weights count as 0 in everything that is computed, whatever training makes of the parameter
+    behind them.
 
     Parameters
     ----------
@@ -56,10 +59,12 @@ class QuantLinear(nn.Module):
         Logarithm of the learned step of each width.
     bit_logits : Parameter of shape (n_candidates,)
         Preference for each width, 0 at first.
-    bit_index : buffer, int64 of shape ()
-        Index of the fixed width, -1 while searching.
+    bit_index : buffer, int64 of shape (out_features or 1,)
+        Index of the fixed width of each step, -1 while searching.
     kept : buffer, bool of shape (out_features, in_features)
         False where a weight is pruned, see :meth:`prune`.
+    held_codes : buffer of shape (out_features, in_features) or None
+        Integer weights that training leaves as they are, see :meth:`hold_codes`.
 
     References
     ----------
@@ -93,15 +98,17 @@ class QuantLinear(nn.Module):
         n_steps = out_features if per_channel else 1
         self.log_step = nn.Parameter(torch.empty(n_candidates, n_steps, 1))
         self.bit_logits = nn.Parameter(torch.zeros(n_candidates))
-        self.register_buffer("bit_index", torch.tensor(0 if n_candidates == 1 else -1))
+        self.register_buffer("bit_index", torch.full((n_steps,), 0 if n_candidates == 1 else -1))
+        self.register_buffer("held_codes", None)
         self.register_buffer("kept", torch.ones(out_features, in_features, dtype=torch.bool))
         self.register_buffer(
             "_widths", torch.tensor(self.candidate_bits, dtype=torch.float32), persistent=False
         )
-        # (q_min, q_max, gradient scale) of each width.
+        # (q_min, q_max, gradient scale) of each width, also as a table.
         n_shared = in_features if per_channel else in_features * out_features
         limits = [levels(width) for width in self.candidate_bits]
         self._lsq_constants = tuple((*pair, lsq_grad_scale(n_shared, pair[1])) for pair in limits)
+        self.register_buffer("_lsq_table", torch.tensor(self._lsq_constants), persistent=False)
         nn.init.kaiming_normal_(self.weight, nonlinearity="relu", generator=generator)
         self.reset_steps()
 
@@ -172,7 +179,7 @@ class QuantLinear(nn.Module):
         Parameters
         ----------
         choice : int, default=None
-            Index into ``candidate_bits``. ``None`` is what forward takes: the fixed width or,
+            Index into ``candidate_bits``. ``None`` is what forward takes: the fixed widths or,
             while searching, that of the largest ``bit_logits + noise``.
         noise : torch.Tensor of shape (n_candidates,), default=None
             See :func:`gumbel_noise`. ``None`` adds none.
@@ -183,8 +190,8 @@ class QuantLinear(nn.Module):
             Exactly ``codes * step``.
         """
         if choice is None:
-            choice = int(self.bit_index)
-        if choice >= 0:
+            choice = self._index()
+        if choice is not None:
             return self._quantize(choice)
         logits = self.bit_logits if noise is None else self.bit_logits + noise
         quantized = self._quantize(_widest_of_largest(logits))
@@ -205,35 +212,84 @@ class QuantLinear(nn.Module):
             candidates.mul_(steps)
         return (share @ candidates.flatten(1)).view_as(self.weight)
 
-    def _quantize(self, choice):
-        step = self.log_step[choice].exp()
-        return lsq_quantize(self._kept_weight(), step, *self._lsq_constants[choice])
+    def _quantize(self, index):
+        step = self._log_step(index).exp()
+        if self.held_codes is not None:
+            return self.held_codes * step
+        return lsq_quantize(self._kept_weight(), step, *self._constants(index))
+
+    # An index is an int, or a tensor of shape (out_features,) where outputs have widths of their own.
+
+    def _index(self):
+        """Index of the fixed widths; None while searching."""
+        indices = self.bit_index.tolist()
+        if indices.count(indices[0]) < len(indices):
+            return self.bit_index
+        return None if indices[0] < 0 else indices[0]
+
+    def _log_step(self, index):
+        if isinstance(index, int):
+            return self.log_step[index]
+        return self.log_step.gather(0, index.view(1, -1, 1))[0]
+
+    def _constants(self, index):
+        """Smallest and largest code and gradient scale: numbers, or tensors of shape (out_features, 1)."""
+        if isinstance(index, int):
+            return self._lsq_constants[index]
+        return self._lsq_table[index].unsqueeze(-1).unbind(1)
 
     def fix_bits(self, bits):
-        """End the search: compute with one width from now on.
+        """End the search: compute with one width from now on, or with one per output.
 
         Parameters
         ----------
-        bits : width
-            One of ``candidate_bits``.
+        bits : width or sequence of width of shape (out_features,)
+            Of ``candidate_bits``. Several need ``per_channel=True``.
 
         Raises
         ------
         ValueError
-            If it is none of them.
+            If it is none of them, or there are not as many as outputs.
+
+        Examples
+        --------
+        >>> layer = QuantLinear(8, 3, bits=(2, 4, 8))
+        >>> layer.fix_bits([2, 4, 4])
+        >>> layer.channel_bits, round(layer.bits, 3)
+        ((2, 4, 4), 3.333)
         """
-        width = canonical_bits(bits)
-        if width not in self.candidate_bits:
+        several = isinstance(bits, (tuple, list))
+        widths = [canonical_bits(width) for width in (bits if several else [bits])]
+        if not set(widths) <= set(self.candidate_bits):
             raise ValueError(
                 f"bits={bits!r}: not a candidate of this layer. Allowed: {listed(self.candidate_bits)}."
             )
-        self.bit_index.fill_(self.candidate_bits.index(width))
+        if several and len(widths) != len(self.bit_index):
+            raise ValueError(
+                f"{len(widths)} widths for {len(self.bit_index)} steps: one each, or one for all, is needed."
+            )
+        indices = [self.candidate_bits.index(width) for width in widths]
+        self.bit_index.copy_(torch.tensor(indices))
 
     @property
     def bits(self):
-        """The fixed width, an int or `TERNARY_BITS`; None while searching."""
-        index = int(self.bit_index)
-        return None if index < 0 else self.candidate_bits[index]
+        """The fixed width, an int or `TERNARY_BITS`; None while searching.
+
+        The average, a float, if outputs have widths of their own.
+        """
+        index = self._index()
+        if index is None or isinstance(index, int):
+            return None if index is None else self.candidate_bits[index]
+        return math.fsum(self.channel_bits) / self.out_features
+
+    @property
+    def channel_bits(self):
+        """The fixed width of each output, a tuple of length out_features; None while searching."""
+        index = self._index()
+        if index is None:
+            return None
+        indices = [index] * self.out_features if isinstance(index, int) else index.tolist()
+        return tuple(self.candidate_bits[k] for k in indices)
 
     @property
     def n_weights(self):
@@ -249,36 +305,82 @@ class QuantLinear(nn.Module):
             ``softmax(bit_logits) @ candidate_bits``; the fixed width, without a gradient, after
             the search.
         """
-        index = int(self.bit_index)
-        if index >= 0:
-            return self._widths[index]
+        if self.bits is not None:
+            return self._widths.new_tensor(self.bits)
         return self.bit_logits.softmax(0) @ self._widths
 
     def steps(self):
-        """Steps of the fixed width.
+        """Steps of the fixed widths.
 
         Returns
         -------
         torch.Tensor of shape (out_features or 1, 1)
             Detached.
         """
-        return self.log_step.detach()[self._fixed_index()].exp()
+        return self._log_step(self._fixed_index()).detach().exp()
 
     @torch.no_grad()
     def codes(self):
-        """Integer weights of the fixed width: what is packed and deployed.
+        """Integer weights of the fixed widths: what is packed and deployed.
 
         Returns
         -------
         torch.Tensor of int8, of shape (out_features, in_features)
             ``codes() * steps()`` is :meth:`quantized_weight`, to the bit.
         """
-        q_min, q_max, _ = self._lsq_constants[self._fixed_index()]
-        return quantize_codes(self._kept_weight(), self.steps(), q_min, q_max).to(torch.int8)
+        if self.held_codes is not None:
+            return self.held_codes.to(torch.int8)
+        return quantize_codes(self._kept_weight(), self.steps(), *self.limits()).to(torch.int8)
+
+    def limits(self):
+        """Smallest and largest code of the fixed widths.
+
+        Returns
+        -------
+        q_min, q_max : int, or torch.Tensor of shape (out_features, 1)
+            Tensors if outputs have widths of their own.
+        """
+        return self._constants(self._fixed_index())[:2]
+
+    @torch.no_grad()
+    def set_codes(self, codes, steps):
+        """Compute with these integer weights and steps.
+
+        Parameters
+        ----------
+        codes : torch.Tensor of shape (out_features, in_features)
+            Within :meth:`limits`.
+        steps : torch.Tensor of shape (out_features or 1, 1)
+            Positive.
+        """
+        self._fixed_index()
+        self.log_step.scatter_(
+            0, self.bit_index.view(1, -1, 1), steps.log().to(self.log_step)[None]
+        )
+        self.weight.copy_(codes * self.steps())
+
+    def hold_codes(self):
+        """Leave the integer weights as they are from now on: in training, only steps and bias learn.
+
+        Otherwise weights near the middle of two levels swing between them, and steps and bias never
+        fit what is deployed [1]_. :meth:`release_codes` ends it.
+
+        References
+        ----------
+        .. [1] M. Nagel, M. Fournarakis, Y. Bondarenko, T. Blankevoort (2022). "Overcoming Oscillations
+           in Quantization-Aware Training". ICML. arXiv:2203.08807
+        """
+        self.held_codes = self.codes().to(self.weight)
+
+    def release_codes(self):
+        """Let the integer weights learn again, from the codes that were held. Outputs stay as they are."""
+        if self.held_codes is not None:
+            held, self.held_codes = self.held_codes, None
+            self.set_codes(held, self.steps())
 
     def _fixed_index(self):
-        index = int(self.bit_index)
-        if index < 0:
+        index = self._index()
+        if index is None:
             raise RuntimeError(
                 "The layer still searches its width: call fix_bits or apply_allocation first. "
                 f"Candidates: {listed(self.candidate_bits)}."

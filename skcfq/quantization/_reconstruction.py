@@ -2,7 +2,6 @@
 
 import torch
 
-from ._bits import levels
 from ._calibration import mse_step
 from ._functional import quantize_codes
 
@@ -63,10 +62,9 @@ def reconstruct(layer, inputs, outputs, weight=None):
     moments.diagonal().add_(ridge)
     cross += ridge * layer.weight.double()
     wanted = torch.linalg.solve(moments, cross, left=False)
-    steps = mse_step(wanted * layer.kept, layer.bits, layer.per_channel, moments.diagonal())
-    codes, steps = _descend(wanted, steps, layer.bits, moments, layer.kept)
-    layer.log_step[layer.bit_index] = steps.log().to(layer.log_step)
-    layer.weight.copy_(codes * layer.steps())
+    steps = _nearest_steps(layer, wanted, moments.diagonal())
+    codes, steps = _descend(wanted, steps, layer.limits(), moments, layer.kept)
+    layer.set_codes(codes, steps)
     if layer.bias is not None:
         layer.bias.copy_(centre_out - layer.quantized_weight().double() @ centre_in)
 
@@ -87,9 +85,19 @@ def _moments(inputs, outputs, share, centred):
     return centre_in, centre_out, moments, cross
 
 
-def _descend(wanted, steps, bits, moments, kept):
+def _nearest_steps(layer, wanted, importance):
+    """Steps of nearest rounding at the layer's widths, of shape (out or 1, 1)."""
+    steps = wanted.new_ones(len(layer.bit_index), 1)
+    for index in layer.bit_index.unique().tolist():
+        width = layer.candidate_bits[index]
+        found = mse_step(wanted * layer.kept, width, layer.per_channel, importance)
+        steps = torch.where((layer.bit_index == index)[:, None], found, steps)
+    return steps
+
+
+def _descend(wanted, steps, limits, moments, kept):
     """Codes and steps by coordinate descent on ``tr (W - sQ) M (W - sQ)'``, from nearest rounding."""
-    q_min, q_max = levels(bits)
+    q_min, q_max = limits
     codes = quantize_codes(wanted, steps, q_min, q_max) * kept  # (out, in)
     for _ in range(N_SWEEPS):
         before = codes.clone()

@@ -3,11 +3,13 @@
 import contextlib
 import dataclasses
 import functools
+import math
 
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.helper import predefined_split
+from torch.optim.lr_scheduler import LambdaLR
 
 from ..quantization import gumbel_noise, quant_layers
 from ..recourse import one_thread
@@ -25,7 +27,7 @@ class TrainingPlan:
     max_epochs : int
     batch_size : int
     lr : float
-        Of AdamW; it falls to 0 along a cosine.
+        Of AdamW; it falls to 0 along a cosine, and once more after integer weights are held.
     weight_decay : float
     patience : int or None
         Epochs without a lower validation loss before the loop stops; None never stops.
@@ -38,6 +40,8 @@ class TrainingPlan:
         Epochs during which widths are searched; 0 if there is nothing to search.
     bit_lr : float
         Learning rate of the width preferences.
+    hold_epochs : int
+        Epochs at the end in which integer weights stay as they are; only steps, clips and biases learn.
     callbacks : tuple
         Further skorch callbacks.
     verbose : int
@@ -53,6 +57,7 @@ class TrainingPlan:
     bit_budget: float | None = None
     search_epochs: int = 0
     bit_lr: float = 0.05
+    hold_epochs: int = 0
     callbacks: tuple = ()
     verbose: int = 0
 
@@ -129,12 +134,44 @@ class AllocateBits(Callback):
             allocate_by_preference(net.module_, self.budget)
 
 
+class HoldCodes(Callback):
+    """End the learning of integer weights, see :meth:`QuantLinear.hold_codes`.
+
+    Parameters
+    ----------
+    epoch : int
+        After which epoch.
+    """
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_epoch_end(self, net, **kwargs):
+        """Hold once."""
+        if len(net.history) == self.epoch:
+            for layer in quant_layers(net.module_):
+                layer.hold_codes()
+
+
 class StopWhenSettled(EarlyStopping):
-    """Early stopping that waits until the widths are fixed, and restores the best epoch."""
+    """Early stopping that waits until widths are fixed and codes held, and restores the best epoch.
+
+    Parameters
+    ----------
+    first_epoch : int
+        The first that counts.
+    **kwargs
+        Of :class:`skorch.callbacks.EarlyStopping`.
+    """
+
+    def __init__(self, first_epoch, **kwargs):
+        super().__init__(**kwargs)
+        self.first_epoch = first_epoch
 
     def on_epoch_end(self, net, **kwargs):
         """Count only epochs in which what is measured is what will be deployed."""
-        if all(layer.bits is not None for layer in quant_layers(net.module_)):
+        settled = all(layer.bits is not None for layer in quant_layers(net.module_))
+        if settled and len(net.history) >= self.first_epoch:
             super().on_epoch_end(net, **kwargs)
 
 
@@ -180,12 +217,18 @@ def train(module, terms, rows, valid_rows, target, plan):
     list of dict
         Losses and seconds of each epoch.
     """
-    callbacks = [("lr", LRScheduler("CosineAnnealingLR", T_max=plan.max_epochs))]
+    learning_epochs = plan.max_epochs - plan.hold_epochs
+    callbacks = [
+        ("lr", LRScheduler(LambdaLR, lr_lambda=_cosines(learning_epochs, plan.hold_epochs)))
+    ]
     if plan.search_epochs:
         callbacks.append(("bits", AllocateBits(plan.search_epochs, plan.bit_budget)))
     if plan.patience is not None and valid_rows is not None:
-        stop = StopWhenSettled(patience=plan.patience, load_best=True, sink=_silent)
+        first = learning_epochs + 1 if plan.hold_epochs else 0
+        stop = StopWhenSettled(first, patience=plan.patience, load_best=True, sink=_silent)
         callbacks.append(("stop", stop))
+    if plan.hold_epochs:
+        callbacks.append(("hold", HoldCodes(learning_epochs)))
     callbacks += [(f"callback{i}", callback) for i, callback in enumerate(plan.callbacks)]
     groups = (
         [("*bit_logits", {"lr": plan.bit_lr, "weight_decay": 0.0})] if plan.search_epochs else []
@@ -217,8 +260,16 @@ def train(module, terms, rows, valid_rows, target, plan):
     )
     with one_thread(), _no_denormals():
         net.fit(rows, None)
+    for layer in quant_layers(net.module_):
+        layer.release_codes()
     module.load_state_dict(net.module_.state_dict())
     return [{k: v for k, v in epoch.items() if k != "batches"} for epoch in net.history.to_list()]
+
+
+def _cosines(*lengths):
+    """Share of the learning rate in each epoch: it falls to 0 along a cosine, and again."""
+    shares = [(1 + math.cos(math.pi * k / n)) / 2 for n in lengths for k in range(n)]
+    return lambda epoch: shares[epoch] if epoch < len(shares) else 0.0
 
 
 @contextlib.contextmanager

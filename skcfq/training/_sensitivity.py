@@ -1,4 +1,4 @@
-"""How sensitive the layers of a network are to rounding: objects that tell the worth of widths."""
+"""How sensitive layers and outputs are to rounding: objects that tell the worth of widths."""
 
 import numpy as np
 import torch
@@ -11,6 +11,9 @@ from ..recourse import target_margin
 class LayerSensitivity(BaseEstimator):
     """Common part: what rounding changes in the outputs of one layer, all others left as they are."""
 
+    def __init__(self, *, per_channel=False):
+        self.per_channel = per_channel
+
     def _points(self, lesson):
         """Rows at which the change is looked at, tensor of shape (n_points, n_columns)."""
         raise NotImplementedError
@@ -19,9 +22,16 @@ class LayerSensitivity(BaseEstimator):
         """A function ``worth(change, layer)`` of a change of a layer's outputs at the points."""
         raise NotImplementedError
 
+    def _slopes(self, linears, inputs, lesson):
+        """Pairs ``(share, gradients)`` whose ``share @ (gradients[layer] * change)**2`` is an output's loss.
+
+        `share` is of shape (n_points,), the gradients of each layer of shape (n_points, out_features).
+        """
+        raise NotImplementedError
+
     @torch.no_grad()
     def values(self, module, network, lesson):
-        """Worth of each width in each layer.
+        """Worth of each width in each layer, or with `per_channel` for each of its outputs.
 
         Parameters
         ----------
@@ -33,20 +43,32 @@ class LayerSensitivity(BaseEstimator):
 
         Returns
         -------
-        ndarray of float64, shape (n_layers, n_candidates)
+        ndarray of float64, shape (n_layers, n_candidates), or list of ndarray
+            With `per_channel` one of shape (out_features, n_candidates) for each layer.
         """
         linears = linear_layers(network)
         inputs = layer_inputs(linears, self._points(lesson))
-        worth = self._worth(linears, inputs, lesson)
-        return np.asarray(
-            [
+        if self.per_channel:
+            slopes = list(self._slopes(linears, inputs, lesson))
+
+            def worth(change, layer):
+                return -sum(
+                    share @ (gradients[layer] * change).square() for share, gradients in slopes
+                ).double().numpy()  # fmt: skip
+
+        else:
+            worth = self._worth(linears, inputs, lesson)
+        values = [
+            np.stack(
                 [
                     worth(inputs[i] @ (layer.quantized_weight(choice) - linears[i].weight).T, i)
                     for choice in range(len(layer.candidate_bits))
-                ]
-                for i, layer in enumerate(quant_layers(module))
-            ]
-        )
+                ],
+                axis=-1,
+            )
+            for i, layer in enumerate(quant_layers(module))
+        ]
+        return values if self.per_channel else np.stack(values)
 
     @torch.no_grad()
     def activation_values(self, widths, network, lesson):
@@ -86,6 +108,15 @@ class RecourseSensitivity(LayerSensitivity):
     uncorrelated, so their squares add up, as the knapsack takes them to do. It is an error if
     nobody needs recourse and has advice.
 
+    With `per_channel`, every output of a layer has a width of its own, and the change is taken to first
+    order: a bit for an output that the margin hardly depends on is worth less than one for
+    another, in the same layer.
+
+    Parameters
+    ----------
+    per_channel : bool, default=False
+        Whether each output has a width of its own, or each layer. Steps have to be per channel, too.
+
     Examples
     --------
     >>> from skcfq import PTQClassifier, RecourseSensitivity
@@ -98,14 +129,19 @@ class RecourseSensitivity(LayerSensitivity):
     def _points(self, lesson):
         return torch.from_numpy(lesson.advice.encoded)
 
-    def _worth(self, linears, inputs, lesson):
-        """Minus the mean squared change of the margin."""
+    def _share(self, lesson):
+        """Share of each row in the mean over the advised."""
         weight = lesson.weight * lesson.counted
         if not weight.any():
             raise ValueError(
                 "RecourseSensitivity: nobody among the training rows needs recourse and has advice, so "
                 "no width can be preferred. Check target and actions, or use FisherSensitivity."
             )
+        return weight / weight.sum()
+
+    def _worth(self, linears, inputs, lesson):
+        """Minus the mean squared change of the margin."""
+        weight = self._share(lesson)
         wanted = torch.full((len(weight),), lesson.target)
 
         def margin(outputs, layer):
@@ -117,9 +153,17 @@ class RecourseSensitivity(LayerSensitivity):
 
         def worth(change, layer):
             moved = margin(linears[layer](inputs[layer]).add_(change), layer) - exact
-            return -float(weight @ moved.square() / weight.sum())
+            return -float(weight @ moved.square())
 
         return worth
+
+    def _slopes(self, linears, inputs, lesson):
+        """The gradient of the margin."""
+        with torch.enable_grad():
+            logits = linears[-1](inputs[-1]).detach().requires_grad_()
+            wanted = torch.full((len(logits),), lesson.target)
+            (gradient,) = torch.autograd.grad(target_margin(logits, wanted).sum(), logits)
+        yield self._share(lesson), layer_gradients(linears, inputs, gradient)
 
 
 class FisherSensitivity(LayerSensitivity):
@@ -129,7 +173,13 @@ class FisherSensitivity(LayerSensitivity):
     and the Fisher information ``F`` [2]_ in place of the Hessian [1]_: the rise of the
     cross-entropy against the network's own predictions, to second order. Nothing is approximated by
     a diagonal or a trace: ``v' F v`` is the mean of ``(d log p(y | x) / d z . dz)**2`` over rows and
-    classes, ``dz`` being the change of the layer's outputs. No labels are needed.
+    classes, ``dz`` being the change of the layer's outputs. No labels are needed. With
+    `per_channel`, every output of a layer has a width of its own.
+
+    Parameters
+    ----------
+    per_channel : bool, default=False
+        Whether each output has a width of its own, or each layer. Steps have to be per channel, too.
 
     References
     ----------
@@ -162,6 +212,12 @@ class FisherSensitivity(LayerSensitivity):
             )
 
         return worth
+
+    def _slopes(self, linears, inputs, lesson):
+        """The gradient of each class's log-probability, by half its probability."""
+        share = 0.5 * lesson.weight / lesson.weight.sum()
+        for probability, gradients in output_gradients(linears, inputs):
+            yield share * probability, gradients
 
 
 def layer_inputs(linears, x):
@@ -201,7 +257,24 @@ def output_gradients(linears, inputs):
     for label in range(probabilities.shape[1]):
         gradient = -probabilities.clone()
         gradient[:, label] += 1
-        gradients = [gradient]
-        for i in reversed(range(1, len(linears))):
-            gradients.insert(0, (gradients[0] @ linears[i].weight) * (inputs[i] > 0))
-        yield probabilities[:, label], gradients
+        yield probabilities[:, label], layer_gradients(linears, inputs, gradient)
+
+
+def layer_gradients(linears, inputs, gradient):
+    """Gradients in the outputs of each layer of a ReLU network, of one in its logits.
+
+    Parameters
+    ----------
+    linears : sequence of torch.nn.Linear
+    inputs : list of tensor
+        Of :func:`layer_inputs`.
+    gradient : tensor of shape (n_samples, n_classes)
+
+    Returns
+    -------
+    list of tensor of shape (n_samples, out_features)
+    """
+    gradients = [gradient]
+    for i in reversed(range(1, len(linears))):
+        gradients.insert(0, (gradients[0] @ linears[i].weight) * (inputs[i] > 0))
+    return gradients

@@ -30,14 +30,19 @@ def small(classifier, teacher, credit, **params):
 
 
 @pytest.mark.parametrize("classifier", [CFQClassifier, QATClassifier])
-@pytest.mark.parametrize("allocation", [FisherSensitivity(), RecourseSensitivity()])
-def test_widths_are_those_of_post_training_quantization(credit, teacher, classifier, allocation):
-    model = small(classifier, teacher, credit, allocation=allocation, bit_budget=3.3)
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("sensitivity", [FisherSensitivity, RecourseSensitivity])
+def test_widths_are_those_of_post_training_quantization(
+    credit, teacher, classifier, sensitivity, per_channel
+):
+    allocation = sensitivity(per_channel=per_channel)
+    params = {"allocation": allocation, "bit_budget": 3.3, "bits": (2, 3, 4, 8)}
+    model = small(classifier, teacher, credit, **params)
     expected = PTQClassifier(
-        teacher=FrozenEstimator(teacher), allocation=allocation, bit_budget=3.3,
-        actions=credit.actions, target="granted",
-    ).fit(credit.data, credit.target)  # fmt: skip
-    assert model.bits_ == expected.bits_
+        teacher=FrozenEstimator(teacher), actions=credit.actions, target="granted", **params
+    ).fit(credit.data, credit.target)
+    assert model.channel_bits_ == expected.channel_bits_
+    assert any(len(set(widths)) > 1 for widths in model.channel_bits_) == allocation.per_channel
     assert model.average_bits_ <= 3.3
     assert len(model.history_) == 3
 
@@ -197,7 +202,11 @@ def test_activation_widths_that_cannot_be(credit, teacher, params, message):
 
 def automatic(**settings):
     """What ``"auto"`` stands for, given by hand."""
-    return {"allocation": RecourseSensitivity(), "start": OutputObjective(), "lr": 3e-4, **settings}
+    given = {
+        "allocation": RecourseSensitivity(per_channel=True), "start": OutputObjective(), "lr": 3e-4,
+        "settle_fraction": 0.5, "bits": ("ternary", 2, 3, 4, 5, 6, 7, 8),
+    }  # fmt: skip
+    return {**given, **settings}
 
 
 def same_model(a, b):
@@ -213,8 +222,43 @@ def same_model(a, b):
 def test_the_faithful_objective_trains_on_from_post_training_quantization(credit, teacher):
     default = small(CFQClassifier, teacher, credit)
     assert same_model(default, small(CFQClassifier, teacher, credit, **automatic()))
-    plain = {"allocation": None, "start": None, "lr": 3e-3}
-    assert not same_model(default, small(CFQClassifier, teacher, credit, **plain))
+    assert any(len(set(widths)) > 1 for widths in default.channel_bits_)
+    for other in ({"allocation": None, "start": None}, {"settle_fraction": 0.0}, {"lr": 3e-3}):
+        assert not same_model(default, small(CFQClassifier, teacher, credit, **other))
+
+
+def test_steps_per_layer_have_widths_per_layer(credit, teacher):
+    model = small(CFQClassifier, teacher, credit, per_channel=False)
+    given = automatic(allocation=RecourseSensitivity(), per_channel=False)
+    assert same_model(model, small(CFQClassifier, teacher, credit, **given))
+    assert all(len(set(widths)) == 1 for widths in model.channel_bits_)
+    with pytest.raises(
+        ValueError,
+        match=r"allocation=RecourseSensitivity\(per_channel=True\) gives each output a width of its own, "
+        r"which needs a step of its own: give per_channel=True, or an allocation per layer\.",
+    ):
+        small(
+            QATClassifier, teacher, credit,
+            allocation=RecourseSensitivity(per_channel=True), per_channel=False,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(("budget", "lr"), [(2, 1.2e-3), (4, 3e-4), (8, 1.875e-5), (32, 1.875e-5)])
+def test_learning_rate_follows_the_distance_of_levels(credit, teacher, budget, lr):
+    auto = small(CFQClassifier, teacher, credit, bit_budget=budget)
+    assert same_model(auto, small(CFQClassifier, teacher, credit, bit_budget=budget, lr=lr))
+
+
+def test_weights_settle_after_the_search_for_widths(credit, teacher):
+    model = small(QATClassifier, teacher, credit, search_fraction=0.34, settle_fraction=0.34)
+    assert model.average_bits_ <= model.bit_budget
+    assert all(layer.held_codes is None for layer in model.net_.module_.layers)
+    with pytest.raises(
+        ValueError,
+        match=r"search_fraction=0.5 and settle_fraction=0.6 are more than all epochs together: weights "
+        r"settle after the search for widths\.",
+    ):
+        small(QATClassifier, teacher, credit, search_fraction=0.5, settle_fraction=0.6)
 
 
 @pytest.mark.parametrize("bits", [4, (2, 4, 8)])
@@ -256,7 +300,7 @@ def test_where_nobody_needs_recourse_widths_follow_the_outputs(credit, teacher):
         "target": "granted", "max_epochs": 2, "random_state": 0, "bits": (2, 4, 8),
     }  # fmt: skip
     auto = CFQClassifier(**params).fit(X, y)
-    fisher = CFQClassifier(**params, allocation=FisherSensitivity()).fit(X, y)
+    fisher = CFQClassifier(**params, allocation=FisherSensitivity(per_channel=True)).fit(X, y)
     assert same_model(auto, fisher)
     with pytest.raises(ValueError, match="nobody among the training rows needs recourse"):
         CFQClassifier(**params, allocation=RecourseSensitivity()).fit(X, y)

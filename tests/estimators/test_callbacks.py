@@ -72,7 +72,8 @@ def test_what_a_callback_learns_is_not_saved(people):
 @pytest.mark.parametrize("load_best", [False, True])
 def test_stopping_while_widths_are_searched_keeps_the_budget(people, load_best):
     stop = skorch.callbacks.EarlyStopping(patience=1, threshold=10.0, load_best=load_best)
-    classifier = small(callbacks=[stop], bit_budget=3.0).fit(*people)
+    params = {"allocation": None, "bit_budget": 3.0}
+    classifier = small(callbacks=[stop], **params).fit(*people)
     assert len(classifier.history_) == 2, "the search was over already"
     assert classifier.average_bits_ <= 3.0
     assert all(width in (2, 3, 4, 8) for width in classifier.bits_)

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
-from skcfq import FullPrecisionClassifier, QATClassifier, datasets
+from skcfq import FullPrecisionClassifier, QATClassifier, RecourseSensitivity, datasets
 from skcfq.datasets._files import ENVIRONMENT_VARIABLE
 from skcfq.export import export_packed
 
 from .c_driver import raw_doubles
 
-#: Widths of the weights and of the activations.
+#: Widths of the weights and of the activations; several widths are chosen per layer or per output.
 SCHEMES = {
     "ternary": (1.58, None),
     "2 bits": (2, None),
@@ -27,6 +27,8 @@ SCHEMES = {
     "4 bits, 4-bit activations": (4, 4),
     "5 bits, 8-bit activations": (5, 8),
     "mixed, 8-bit activations": ((2, 3, 4, 8), 8),
+    "per output": ((1.58, 2, 3, 4, 5, 8), None),
+    "per output, 4-bit activations": ((1.58, 2, 4, 6), 4),
 }
 
 
@@ -46,6 +48,7 @@ def classifier(credit, teacher):
         return QATClassifier(
             (16, 8), teacher=teacher, bits=bits, bit_budget=8 if isinstance(bits, int | float) else 4.5,
             activation_bits=activation_bits, actions=credit.actions, target="granted",
+            allocation=RecourseSensitivity(per_channel=True) if "per output" in scheme else None,
             max_epochs=2, random_state=0,
         ).fit(credit.data, credit.target)  # fmt: skip
 
@@ -92,6 +95,7 @@ class Published:
             (128, 64), teacher=self.teacher, bits=bits, activation_bits=activation_bits,
             bit_budget=8 if isinstance(bits, int | float) else 4, actions=self.data.actions,
             target=self.data.favourable, max_epochs=1, random_state=0,
+            allocation=RecourseSensitivity(per_channel=True) if "per output" in scheme else None,
         ).fit(self.X, self.y)  # fmt: skip
 
     @functools.cache  # noqa: B019  # kept as long as the session

@@ -186,7 +186,7 @@ def change(manifest, steps, value):
 @pytest.mark.parametrize(
     ("steps", "value", "sentence"),
     [
-        (["format"], 2, "it is of format 2, and this version of skcfq reads formats up to 1: upgrade"),
+        (["format"], 3, "it is of format 3, and this version of skcfq reads formats up to 2: upgrade"),
         (["format"], "1", "does not tell a format"),
         (["pickle"], "gASV", "the manifest has fields that are not known: ['pickle']"),
         (["layers", 0, "code"], "x", "layer 0 has fields that are not known"),
@@ -194,6 +194,11 @@ def change(manifest, steps, value):
         (["layers", 0, "n_inputs"], 2**21, "more than 16777216 weights"),
         (["layers", 0, "n_inputs"], 9, "layer 0 has weights of another size"),
         (["layers", 0, "bits"], 1, "layer 0 has wrong values of ['bits']"),
+        (["layers", 0, "bits"], [4] * 15 + [32], "layer 0 has wrong values of ['bits']"),
+        (["layers", 0, "bits"], [4] * 15 + [[4]], "layer 0 has wrong values of ['bits']"),
+        (["layers", 0, "bits"], [4, 2], "layer 0 has not one width for each output"),
+        (["layers", 0, "bits"], [4] * 16, "layer 0 lists a width that all outputs share"),
+        (["layers", 0, "bits"], [4] * 15 + [2], "layer 0 has weights of another size"),
         (["layers", 0, "activation_step"], -1.0, "an activation that is half described"),
         (["layers", 1, "activation_bits"], None, "an activation that is half described"),
         (["layers", 2, "relu"], True, "layer 2 has the wrong activation"),

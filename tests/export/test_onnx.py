@@ -80,6 +80,28 @@ def test_weights_are_real_integers(classifier, path, scheme, kind, opset, ir_ver
         np.testing.assert_array_equal(onnx.numpy_helper.to_array(tensor).astype(int), layer.codes())
 
 
+STORED = {TensorProto.INT2: 2, TensorProto.INT4: 4, TensorProto.INT8: 8}
+
+
+def test_weights_of_several_widths_are_stored_by_type(classifier, path):
+    """The rows of each type in their order, and one Gather that puts them back."""
+    packed = export_packed(classifier("per output"))
+    export_onnx(packed, path)
+    model = onnx.load(path)
+    stored = [each for each in model.graph.initializer if each.data_type in STORED]
+    kinds = {each.data_type for each in stored}
+    assert kinds == set(STORED)
+    expected = dict.fromkeys(STORED, 0)
+    for layer in packed.model.layers:
+        for width, outputs, _ in layer.blocks():
+            kind = next(kind for kind, bits in STORED.items() if bits >= width)
+            expected[kind] += len(outputs) * layer.n_inputs
+    found = dict.fromkeys(STORED, 0)
+    for each in stored:
+        found[each.data_type] += np.prod(each.dims)
+    assert found == expected
+
+
 def test_metadata(credit, classifier, path):
     clf = classifier("mixed")
     export_onnx(clf, path, audit={"validity_drop": 0.25, "recourse_gap": np.nan})
@@ -197,11 +219,11 @@ def test_single_precision_that_changes_a_decision_is_refused(path):
 def test_a_graph_that_computes_something_else_is_not_written(credit, classifier, path, monkeypatch):
     packed = export_packed(classifier("2 bits"))
 
-    def other_weights(self, layer):
-        return original(self, dataclasses.replace(layer, packed=bytes(len(layer.packed))))
+    def other_weights(self, layer, to_real):
+        return original(self, dataclasses.replace(layer, packed=bytes(len(layer.packed))), to_real)
 
-    original = _onnx_graph.Graph.integers
-    monkeypatch.setattr(_onnx_graph.Graph, "integers", other_weights)
+    original = _onnx_graph.Graph.weights
+    monkeypatch.setattr(_onnx_graph.Graph, "weights", other_weights)
     with pytest.raises(RuntimeError, match=r"has \d+ problems") as caught:
         export_onnx(packed, path, rows=credit.data)
     for level in ("default", "disable_all", "enable_basic", "enable_extended", "enable_all"):

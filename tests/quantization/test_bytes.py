@@ -17,6 +17,7 @@ from skcfq.quantization import (
     packed_bytes,
     quant_layers,
 )
+from skcfq.training import allocate_by_value
 
 from .strategies import candidates
 
@@ -53,6 +54,42 @@ def test_trap_a_budget_that_is_a_penalty_and_not_a_guarantee(bits, sizes, share,
     values = np.random.default_rng(seed).normal(size=(len(layers), len(bits)))
     sizes = [layer.n_weights for layer in layers]
     apply_allocation(model, allocate_bits(values, sizes, layers[0].candidate_bits, widest))
+    assert packed_bytes(model) <= budget
+    assert average_bits(model) <= widest
+
+
+def test_outputs_with_widths_of_their_own_are_counted():
+    model = network(("ternary", 3, 8))
+    first, last = quant_layers(model)
+    first.fix_bits([3, 8, 3, "ternary", 3, 8, 8])  # 30, 30 and 10 weights, and 7 widths
+    last.fix_bits([3, 3, 3])
+    assert packed_bytes(model) == (12 + 30 + 2 + 7) + 8 + 4 * (10 + 10)
+
+
+@given(
+    bits=candidates,
+    sizes=st.lists(st.integers(1, 12), min_size=2, max_size=4),
+    share=st.floats(0, 1.2),
+    pinned=st.booleans(),
+    seed=st.integers(0, 3),
+)
+def test_a_budget_of_bytes_holds_for_widths_of_outputs(bits, sizes, share, pinned, seed):
+    model = network(bits, sizes)
+    layers = quant_layers(model)
+    least, most = (
+        packed_bytes(network((pick(layers[0].candidate_bits),), sizes)) for pick in (min, max)
+    )
+    if pinned:
+        layers[-1].fix_bits(max(layers[0].candidate_bits))
+    budget = int(least + share * (most - least))
+    try:
+        widest = byte_budget_bits(model, budget, per_channel=True)
+    except ValueError:
+        assert pinned
+        return
+    random = np.random.default_rng(seed)
+    values = [random.normal(size=(layer.out_features, len(bits))) for layer in layers]
+    allocate_by_value(model, values, widest)
     assert packed_bytes(model) <= budget
     assert average_bits(model) <= widest
 

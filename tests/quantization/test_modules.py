@@ -57,7 +57,15 @@ def fixed():
     return model
 
 
-STATES = pytest.mark.parametrize("make", [searching, preferring, fixed])
+def fixed_by_output():
+    model = network().eval()
+    for seed, layer in enumerate(quant_layers(model)):
+        drawn = torch.randint(4, (layer.out_features,), generator=generator(seed)).tolist()
+        layer.fix_bits([layer.candidate_bits[k] for k in drawn])
+    return model
+
+
+STATES = pytest.mark.parametrize("make", [searching, preferring, fixed, fixed_by_output])
 
 
 # Traps named after the ones in the source paper's released code.
@@ -74,8 +82,8 @@ def test_trap_reloading_changes_the_outputs(make):
     reloaded.load_state_dict(torch.load(stored, weights_only=True))
     for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model)), reloaded):
         assert torch.equal(other(x), expected)
-        assert [layer.bits for layer in quant_layers(other)] == [
-            layer.bits for layer in quant_layers(model)
+        assert [layer.channel_bits for layer in quant_layers(other)] == [
+            layer.channel_bits for layer in quant_layers(model)
         ]
 
 
@@ -413,3 +421,103 @@ def test_every_width_can_be_used():
         for layer in quant_layers(model):
             layer.fix_bits(bits)
         assert model(rows()).isfinite().all()
+
+
+# Widths of their own for outputs.
+
+
+def uniform_twins(layer, linear):
+    """The layer of each candidate width alone, from the same weights."""
+    return {width: QuantLinear.from_linear(linear, (width,)) for width in layer.candidate_bits}
+
+
+@given(bits=candidates, data=st.data())
+def test_an_output_with_a_width_of_its_own_is_that_output_of_the_layer_of_that_width(bits, data):
+    linear = nn.Linear(7, 5)
+    layer = QuantLinear.from_linear(linear, bits)
+    chosen = data.draw(st.lists(st.sampled_from(bits), min_size=5, max_size=5))
+    layer.fix_bits(chosen)
+    assert layer.channel_bits == tuple(chosen)
+    assert layer.bits == pytest.approx(sum(chosen) / 5)
+    x, pull = torch.randn(9, 7), torch.randn(9, 5)
+    (layer(x) * pull).sum().backward()
+    for row, width in enumerate(chosen):
+        twin = uniform_twins(layer, linear)[width]
+        (twin(x) * pull).sum().backward()
+        assert torch.equal(layer.codes()[row], twin.codes()[row])
+        assert torch.equal(layer.quantized_weight()[row], twin.quantized_weight()[row])
+        torch.testing.assert_close(layer.weight.grad[row], twin.weight.grad[row])
+        index = layer.candidate_bits.index(width)
+        torch.testing.assert_close(layer.log_step.grad[index, row], twin.log_step.grad[0, row])
+
+
+def test_clipped_weights_of_an_output_get_no_gradient():
+    layer = QuantLinear(3, 2, (2, 8))
+    layer.fix_bits([2, 8])
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[-9.0, 0.2, 9.0], [-9.0, 0.2, 9.0]]))
+        layer.log_step.fill_(0.0)
+    layer(torch.ones(1, 3)).sum().backward()
+    assert layer.codes().tolist() == [[-2, 0, 1], [-9, 0, 9]]
+    assert layer.weight.grad.tolist() == [[0, 1, 0], [1, 1, 1]]
+
+
+def test_one_width_for_all_outputs_in_a_list_is_one_width():
+    layer = QuantLinear(3, 2, (1.58, 4))
+    layer.fix_bits([4, 4])
+    assert layer.bits == 4
+    assert isinstance(layer.bits, int)
+    assert layer.channel_bits == (4, 4)
+    assert QuantLinear(3, 2, (1.58, 4)).channel_bits is None
+
+
+@pytest.mark.parametrize(
+    ("per_channel", "bits", "problem"),
+    [
+        (True, [2, 3], r"bits=\[2, 3\]: not a candidate of this layer. Allowed: \(2, 4\)"),
+        (True, [2, 4, 4], "3 widths for 2 steps: one each, or one for all, is needed"),
+        (False, [2, 4], "2 widths for 1 steps: one each, or one for all, is needed"),
+    ],
+)
+def test_wrong_widths_of_outputs(per_channel, bits, problem):
+    layer = QuantLinear(3, 2, (2, 4), per_channel)
+    with pytest.raises(ValueError, match=problem):
+        layer.fix_bits(bits)
+    assert layer.bits is None
+
+
+# Codes that are held.
+
+
+@pytest.mark.parametrize("bits", [4, [2, 4, 8]])
+def test_held_codes_stay_while_steps_and_bias_learn(bits):
+    layer = QuantLinear.from_linear(nn.Linear(6, 3), (2, 4, 8))
+    layer.fix_bits(bits)
+    x = rows()
+    before, codes, steps = layer(x).detach(), layer.codes(), layer.steps()
+    layer.hold_codes()
+    assert torch.equal(layer(x), before)
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=0.1)
+    for _ in range(5):
+        optimizer.zero_grad()
+        (layer(x) - 1.0).square().sum().backward()
+        assert layer.weight.grad is None
+        optimizer.step()
+    assert torch.equal(layer.codes(), codes)
+    assert (layer.steps() != steps).all()
+    assert (layer.bias != 0).all()
+    learned = layer(x).detach()
+    layer.release_codes()
+    assert layer.held_codes is None
+    assert torch.equal(layer.codes(), codes)
+    assert torch.equal(layer(x), learned)
+    layer(x).sum().backward()
+    assert layer.weight.grad.abs().sum() > 0
+
+
+def test_releasing_what_is_not_held_changes_nothing():
+    layer = QuantLinear(3, 2, (4,))
+    before = copy.deepcopy(layer.state_dict())
+    layer.release_codes()
+    after = layer.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)

@@ -177,3 +177,18 @@ def test_clip_counts_weighted_rows():
     x = torch.tensor([[1.0], [100.0]])
     assert mse_clip(x, 2, weight=torch.tensor([1.0, 0.0])) < 10
     assert mse_clip(x, 2, weight=torch.tensor([1e-9, 1.0])) == pytest.approx(100)
+
+
+def test_an_output_with_a_width_of_its_own_is_rounded_as_in_the_layer_of_that_width():
+    torch.manual_seed(3)
+    linear = nn.Linear(8, 5)
+    x = correlated()
+    layer = QuantLinear.from_linear(linear, ("ternary", 2, 4, 8))
+    chosen = [4, "ternary", 8, 2, 4]
+    layer.fix_bits(chosen)
+    reconstruct(layer, x, linear(x))
+    for row, width in enumerate(chosen):
+        twin = QuantLinear.from_linear(linear, (width,))
+        reconstruct(twin, x, linear(x))
+        assert torch.equal(layer.codes()[row], twin.codes()[row])
+        torch.testing.assert_close(layer(x)[:, row], twin(x)[:, row])

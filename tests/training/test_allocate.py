@@ -139,6 +139,44 @@ def test_recourse_sensitivity_is_the_squared_change_of_the_margin(network, lesso
             assert values[layer, choice] == pytest.approx(expected, rel=1e-3, abs=1e-9)
 
 
+@pytest.mark.parametrize("sensitivity", [RecourseSensitivity, FisherSensitivity])
+def test_the_worth_of_an_output_is_that_of_a_layer_that_changes_nowhere_else(
+    network, lesson, sensitivity
+):
+    """In the last layer, which is linear; elsewhere about, since some units switch on or off."""
+    by_output = sensitivity(per_channel=True).values(quantized(network, (8,)), network, lesson)
+    assert [values.shape for values in by_output] == [(12, 1), (8, 1), (2, 1)]
+    for i, values in enumerate(by_output):
+        for output in range(len(values)):
+            module = quantized(network, (8,))
+            layer, linear = quant_layers(module)[i], linear_layers(network)[i]
+            rounded = layer.quantized_weight().detach()
+            others = torch.arange(len(values)) != output
+            layer.quantized_weight = lambda choice, kept=others, a=linear.weight, b=rounded: (
+                torch.where(kept[:, None], a, b)
+            )
+            expected = sensitivity().values(module, network, lesson)[i, 0]
+            close = 1e-3 if i == 2 else 0.3
+            assert values[output, 0] == pytest.approx(expected, rel=close, abs=1e-9)
+
+
+def test_bits_go_to_the_outputs_that_recourse_hangs_on():
+    """Of four hidden units, the margin reads one a hundred times more than the others."""
+    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).requires_grad_(False)
+    first, last = linear_layers(network)
+    first.weight.copy_(torch.randn(4, 3, generator=torch.Generator().manual_seed(0)))
+    first.bias.fill_(1.0)
+    last.weight.copy_(torch.tensor([[0.0, 0, 0, 0], [0.01, 0.01, 1, 0.01]]))
+    last.bias.copy_(torch.tensor([1.0, 0.0]))
+    lesson, module = make_lesson(network), quantized(network)
+    values = RecourseSensitivity(per_channel=True).values(module, network, lesson)
+    allocate_by_value(module, values, 4.5)
+    widths = quant_layers(module)[0].channel_bits
+    assert widths[2] == 8
+    assert max(widths[:2] + widths[3:]) < 8
+    assert average_bits(module) <= 4.5
+
+
 @pytest.mark.parametrize("sensitivity", [RecourseSensitivity(), FisherSensitivity()])
 def test_wider_is_worth_more(network, lesson, sensitivity):
     values = sensitivity.values(quantized(network), network, lesson)
@@ -190,14 +228,18 @@ def test_nobody_to_advise_is_an_error(network, lesson):
     budget=st.floats(2.0, 8.0),
     pins=st.dictionaries(st.integers(0, 2), st.sampled_from(WIDTHS), max_size=2),
     seed=st.integers(0, 5),
+    by_output=st.booleans(),
 )
-def test_trap_a_bit_budget_that_is_a_penalty_and_not_a_guarantee(budget, pins, seed):
+def test_trap_a_bit_budget_that_is_a_penalty_and_not_a_guarantee(budget, pins, seed, by_output):
     network = mlp((5, 12, 8, 2), torch.Generator().manual_seed(seed)).requires_grad_(False)
     module = quantized(network)
     layers = quant_layers(module)
     for position, width in pins.items():
         layers[position].fix_bits(width)
-    values = np.random.default_rng(seed).normal(size=(3, 4))
+    random = np.random.default_rng(seed)
+    values = random.normal(size=(3, 4))
+    if by_output:
+        values = [random.normal(size=(layer.out_features, 4)) for layer in layers]
     least = sum(layer.n_weights * pins.get(i, 2) for i, layer in enumerate(layers)) / sum(
         layer.n_weights for layer in layers
     )

@@ -1,8 +1,10 @@
 import copy
+import itertools
 
 import numpy as np
 import pytest
 import torch
+from skorch.callbacks import Callback
 
 from skcfq.quantization import average_bits, build_quantized, linear_layers, mlp, quant_layers
 from skcfq.training import (
@@ -82,6 +84,54 @@ def test_the_best_epoch_is_restored(batch):
     assert len(losses) == int(np.argmin(losses)) + 1 + 3
     kept = torch.nn.functional.cross_entropy(module(noisy.x), noisy.y).item()
     assert kept == pytest.approx(min(losses), rel=1e-5)
+
+
+class Codes(Callback):
+    """Keeps the integer weights and the share of the learning rate at the end of every epoch."""
+
+    def __init__(self):
+        self.codes, self.rates = [], []
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.rates.append(net.optimizer_.param_groups[0]["lr"])
+
+    def on_epoch_end(self, net, **kwargs):
+        self.codes.append([layer.codes() for layer in quant_layers(net.module_)])
+
+
+def equal(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_integer_weights_settle_for_the_last_epochs(batch):
+    module, seen = quantized(bits=(2,)), Codes()
+    terms = TaskObjective(bit_cost=0.0).prepare(None).terms
+    settings = plan(max_epochs=7, hold_epochs=3, lr=5e-2, callbacks=(seen,))
+    history = train(module, terms, BatchDataset(batch), None, 1, settings)
+    changed = [not equal(a, b) for a, b in itertools.pairwise(seen.codes)]
+    assert changed == [True, True, True, False, False, False]
+    layers = quant_layers(module)
+    assert equal([layer.codes() for layer in layers], seen.codes[-1])
+    assert all(layer.held_codes is None for layer in layers)
+    assert [epoch["epoch"] for epoch in history] == list(range(1, 8))
+    cosine = [(1 + np.cos(np.pi * k / n)) / 2 for n in (4, 3) for k in range(n)]
+    np.testing.assert_allclose(seen.rates, 5e-2 * np.array(cosine))
+
+
+def test_the_best_epoch_is_one_of_settled_weights(batch):
+    """Validation loss rises from the first epoch on; the earlier ones do not count all the same."""
+    module, seen = quantized(bits=(4,)), Codes()
+    terms = TaskObjective(bit_cost=0.0).prepare(None).terms
+    valid = batch.take(torch.arange(200, 300))
+    noisy = BatchDataset(valid._replace(y=1 - valid.y))
+    settings = plan(max_epochs=12, hold_epochs=8, patience=2, callbacks=(seen,))
+    history = train(module, terms, BatchDataset(batch, torch.arange(200)), noisy, 1, settings)
+    losses = [epoch["valid_loss"] for epoch in history]
+    assert losses[0] < min(losses[4:])
+    assert 7 <= len(history) < 12
+    assert equal([layer.codes() for layer in quant_layers(module)], seen.codes[3])
+    kept = torch.nn.functional.cross_entropy(module(valid.x), 1 - valid.y).item()
+    assert kept == pytest.approx(min(losses[4:]), rel=1e-5)
 
 
 @pytest.mark.parametrize("budget", [2.0, 2.5, 4.0, 5.0, 8.0])
