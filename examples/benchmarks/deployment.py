@@ -27,6 +27,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 from threadpoolctl import threadpool_limits
 
 import skcfq
@@ -56,6 +57,8 @@ def train(data, epochs, seed):
         bits=4, teacher=teacher, activation_bits=8, max_epochs=epochs, **common
     )
     models["4 bits, 8-bit activations"] = clf.fit(X, y)
+    clf = skcfq.CFQClassifier(teacher=FrozenEstimator(teacher), max_epochs=epochs, **common)
+    models["4 bits on average, per output"] = clf.fit(X, y)
     encoded = export_packed(teacher).encode(X)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -7,7 +7,7 @@ import re
 
 import joblib
 from paper_data import ACTION_SETS, ADVISERS, SOURCES, TEACHERS
-from paper_methods import FAITHFUL, MAIN, METHODS, PAPER
+from paper_methods import BY_OUTPUT, FAITHFUL, MAIN, METHODS, PAPER, TRAINING
 
 from skcfq._utils._errors import raise_problems
 
@@ -138,7 +138,7 @@ STUDIES = (
     ),
     Study(
         "ablation", "Objectives term by term.", SMALL,
-        (*FAITHFUL, "Faithful CFQ, rounded start", "Mixed precision", *(name for name in PAPER if "K" not in name), "CFQ",
+        (*FAITHFUL, *TRAINING, "CF-PTQ", BY_OUTPUT, "Mixed precision", *(name for name in PAPER if "K" not in name), "CFQ",
          "CFQ-uniform", "CFQ + match", "CFQ, K = 3", "CFQ + hinge"), measure="sample",
     ),
     Study(

@@ -1,6 +1,13 @@
 """Every method of the grid by its name: those of the paper, and what the ablations change."""
 
-from skcfq import CFQClassifier, FaithfulObjective, PaperObjective
+from skcfq import (
+    CFQClassifier,
+    FaithfulObjective,
+    OutputObjective,
+    PaperObjective,
+    PTQClassifier,
+    RecourseSensitivity,
+)
 from skcfq.estimators import paper_methods
 
 #: Terms of the faithful objective, one at a time left out or changed.
@@ -25,8 +32,16 @@ PAPER = {
     "CFQ, K = 5": {"match_action": 0.1, "match_cost": 0.1, "match_steps": 5},
 }
 
-#: The faithful method as it was first: trained from nearest rounding, with learned widths.
-ROUNDED = {"start": None, "allocation": None, "lr": 3e-3}
+#: How the faithful method trains, one decision at a time undone: from nearest rounding with learned
+#: widths, with one width per layer, with integer weights that learn until the end.
+TRAINING = {
+    "Faithful CFQ, rounded start": {"start": None, "allocation": None, "lr": 3e-3},
+    "Faithful CFQ, widths per layer": {"allocation": RecourseSensitivity()},
+    "Faithful CFQ, not settled": {"settle_fraction": 0.0},
+}
+
+#: Post-training quantization with the widths of the faithful method.
+BY_OUTPUT = "CF-PTQ, widths per output"
 
 
 def all_methods(bit_budget, *, training=None, **common):
@@ -40,7 +55,11 @@ def all_methods(bit_budget, *, training=None, **common):
 
     methods |= {name: cfq(PaperObjective(**params)) for name, params in PAPER.items()}
     methods |= {name: cfq(FaithfulObjective(**params)) for name, params in FAITHFUL.items()}
-    methods["Faithful CFQ, rounded start"] = cfq(FaithfulObjective(), **ROUNDED)
+    methods |= {name: cfq(**params) for name, params in TRAINING.items()}
+    methods[BY_OUTPUT] = PTQClassifier(
+        bit_budget=bit_budget, objective=OutputObjective(), bits=("ternary", 2, 3, 4, 5, 6, 7, 8),
+        allocation=RecourseSensitivity(per_channel=True), **common,
+    )  # fmt: skip
     return methods
 
 

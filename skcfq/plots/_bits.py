@@ -17,13 +17,15 @@ class LayerBitsDisplay:
     Parameters
     ----------
     bits : array-like of shape (n_layers,)
-        Bits per weight.
+        Bits per weight, on average over a layer's outputs.
     shapes : array-like of shape (n_layers, 2)
         Inputs and outputs of each layer.
     average_bits : float
         Over all weights.
     bit_budget : float, default=None
         The limit of `average_bits`.
+    channel_bits : sequence of sequence of float, default=None
+        Bits of the weights of each output, for each layer. Where they differ, a line spans them.
 
     Attributes
     ----------
@@ -40,11 +42,12 @@ class LayerBitsDisplay:
     'bits per weight'
     """
 
-    def __init__(self, *, bits, shapes, average_bits, bit_budget=None):
+    def __init__(self, *, bits, shapes, average_bits, bit_budget=None, channel_bits=None):
         self.bits = bits
         self.shapes = shapes
         self.average_bits = average_bits
         self.bit_budget = bit_budget
+        self.channel_bits = channel_bits
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None):
@@ -82,6 +85,7 @@ class LayerBitsDisplay:
             shapes=np.array([(layer.in_features, layer.out_features) for layer in layers]),
             average_bits=float(model.average_bits_),
             bit_budget=model.bit_budget,
+            channel_bits=model.channel_bits_,
         ).plot(ax)
 
     def plot(self, ax=None, **kwargs):
@@ -102,12 +106,22 @@ class LayerBitsDisplay:
         rows = np.arange(len(bits))
         ax = axes_of(ax, type(self).__name__, (7, 1.2 + 0.55 * len(bits)))
         ax.barh(rows, bits, **{"color": REFERENCE["color"], "height": 0.62, **kwargs})
-        widest = max(*bits, self.average_bits, 2)
-        for row, (width, n_weights) in enumerate(zip(bits, shapes.prod(axis=1), strict=True)):
-            name = "ternary" if np.isclose(width, TERNARY_BITS) else f"{width:g} bits"
+        by_output = self.channel_bits
+        if by_output is None:
+            by_output = [[width] for width in bits]
+        widest = max(*map(max, by_output), self.average_bits, 2)
+        for row, (widths, n_weights) in enumerate(
+            zip(by_output, shapes.prod(axis=1).tolist(), strict=True)
+        ):
+            narrow, wide = min(widths), max(widths)
+            name = _name(narrow)
+            if wide > narrow:
+                name = f"{bits[row]:.3g} bits ({_name(narrow).removesuffix(' bits')} to {wide:g})"
+                ax.plot([narrow, wide], [row, row], color=GUIDE, linewidth=1.2, marker="|")
             # Ternary weights are packed five to a byte.
-            size = n_weights / 5 if name == "ternary" else n_weights * width / 8
-            words = f"{name} · {n_weights:,} weights, {size / 1024:,.1f} KiB"
+            each = [1 / 5 if _is_ternary(width) else width / 8 for width in widths]
+            size = n_weights * np.mean(each) / 1024
+            words = f"{name} · {n_weights:,} weights, {size:,.1f} KiB"
             ax.text(1.02, row, words, va="center", transform=ax.get_yaxis_transform())
         ax.axvline(self.average_bits, color=GUIDE, linestyle="--", linewidth=1.2, zorder=0)
         words = f"average {self.average_bits:.2f}"
@@ -123,3 +137,11 @@ class LayerBitsDisplay:
         tidy(ax)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _is_ternary(width):
+    return np.isclose(width, TERNARY_BITS)
+
+
+def _name(width):
+    return "ternary" if _is_ternary(width) else f"{width:g} bits"

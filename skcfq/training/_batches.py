@@ -39,8 +39,8 @@ class Batch(typing.NamedTuple):
         )
 
     def take(self, index):
-        """The rows at `index`."""
-        return self.map(lambda part: part[index])
+        """The rows at `index`, a tensor of int64."""
+        return self.map(lambda part: part.index_select(0, index))
 
     def to(self, device):
         """The batch on a device."""

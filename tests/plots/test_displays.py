@@ -107,6 +107,19 @@ def test_ternary_weights_are_five_to_a_byte():
     assert "ternary · 5,120 weights, 1.0 KiB" in texts(display.ax_)
 
 
+def test_widths_of_outputs_are_spanned_and_counted():
+    display = LayerBitsDisplay(
+        bits=[4.0, 8.0], shapes=[(64, 80), (80, 2)], average_bits=4.12,
+        channel_bits=[[np.log2(3)] * 20 + [4.0] * 20 + [8.0] * 40, [8.0, 8.0]],
+    ).plot()  # fmt: skip
+    # 1,280 weights at a fifth of a byte, 1,280 at half a byte, 2,560 at a byte.
+    assert "4 bits (ternary to 8) · 5,120 weights, 3.4 KiB" in texts(display.ax_)
+    assert "8 bits · 160 weights, 0.2 KiB" in texts(display.ax_)
+    spans = [line.get_xdata() for line in display.ax_.lines if len(set(line.get_xdata())) > 1]
+    np.testing.assert_allclose(spans, [[np.log2(3), 8.0]])
+    assert display.ax_.get_xlim()[1] > 8
+
+
 def test_layer_bits_of_a_float_classifier_are_an_error(networks):
     with pytest.raises(TypeError, match="FullPrecisionClassifier has no bits per layer"):
         LayerBitsDisplay.from_estimator(networks[0])
