@@ -113,8 +113,9 @@ class CFQClassifier(BaseTrainedClassifier):
         Rows per step; ``"auto"`` is 256, and fewer where an epoch would have less than 64
         steps, but at least 32.
     lr : float or "auto", default="auto"
-        Learning rate of AdamW at the start; it falls to 0 along a cosine. ``"auto"`` is 3e-4 after
-        a `start` from post-training quantization, else 3e-3.
+        Learning rate of AdamW at the start; it falls to 0 along a cosine, and once more after integer
+        weights have settled. ``"auto"`` is 3e-3, and after a `start` from post-training quantization 3e-4
+        at 4 bits, in proportion to the distance of two levels: twice as much for each bit less.
     weight_decay : float, default=1e-2
         Of AdamW.
     class_weight : dict, "balanced" or None, default=None

@@ -41,7 +41,7 @@ def test_same_decisions_at_every_level(credit, classifier, path, scheme):
     np.testing.assert_allclose(session.predict_proba(rows), clf.predict_proba(rows), atol=1e-12)
 
 
-@pytest.mark.parametrize("scheme", ["ternary", "mixed", "8 bits"])
+@pytest.mark.parametrize("scheme", ["ternary", "mixed", "8 bits", "per output"])
 @pytest.mark.parametrize(("precision", "form"), FORMS)
 def test_forms(credit, classifier, path, scheme, precision, form):
     clf = classifier(scheme)

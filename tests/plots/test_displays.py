@@ -103,8 +103,8 @@ def test_layer_bits_are_the_classifiers(networks):
 
 
 def test_ternary_weights_are_five_to_a_byte():
-    display = LayerBitsDisplay(bits=[np.log2(3)], shapes=[(64, 80)], average_bits=np.log2(3)).plot()
-    assert "ternary · 5,120 weights, 1.0 KiB" in texts(display.ax_)
+    display = LayerBitsDisplay(bits=[np.log2(3)], shapes=[(640, 800)], average_bits=np.log2(3))
+    assert "ternary · 512,000 weights, 100.0 KiB" in texts(display.plot().ax_)
 
 
 def test_widths_of_outputs_are_spanned_and_counted():
