@@ -140,6 +140,8 @@ def read_manifest(manifest, arrays):
         )
     check(manifest, FIELDS, "the manifest")
     layers = [_read_layer(i, each, arrays) for i, each in enumerate(manifest["layers"])]
+    several = any(isinstance(layer.bits, tuple) for layer in layers)
+    need(manifest["format"] > 1 or not several, "format 1 has one width per layer")
     if arrays:
         raise ValueError(f"it has arrays that no layer uses: {sorted(arrays)[:4]}.")
     classes = _read_classes(manifest["labels"], manifest["classes"])

@@ -59,6 +59,19 @@ def test_round_trip(tmp_path, credit, classifier, scheme):
     assert (tmp_path / "a.skcfq").read_bytes() == (tmp_path / "b.skcfq").read_bytes()
 
 
+def test_the_first_format_is_read_and_has_one_width_per_layer(path, credit, classifier):
+    for scheme in ("mixed", "per output"):
+        packed = export_packed(classifier(scheme))
+        manifest, arrays = write_manifest(packed.model)
+        write(path, {**manifest, "format": 1}, arrays)
+        if scheme == "mixed":
+            loaded = skcfq.load(path)
+            np.testing.assert_array_equal(loaded.logits(credit.data), packed.logits(credit.data))
+        else:
+            with pytest.raises(ValueError, match="format 1 has one width per layer"):
+                skcfq.load(path)
+
+
 def test_full_precision_round_trip(tmp_path, credit, teacher):
     skcfq.save(export_packed(teacher), tmp_path / "teacher.skcfq")
     loaded = skcfq.load(tmp_path / "teacher.skcfq")
