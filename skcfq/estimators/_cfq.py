@@ -86,8 +86,7 @@ class CFQClassifier(BaseTrainedClassifier):
     settle_fraction : float or "auto", default="auto"
         Share of the epochs, the last, in which integer weights stay as they are, and only steps, clips and
         biases learn: rounded weights swing between levels otherwise, and what is deployed is what the
-        last swing left.
-        ``"auto"`` is 0.5 after a `start` from post-training quantization, else 0.
+        last swing left. ``"auto"`` is 0.5 after a `start` from post-training quantization, else 0.
     preprocessor : {"auto"}, transformer or None, default="auto"
         How raw rows become the network's input. ``"auto"`` standardises numbers (columns of 0
         and 1 stay) and one-hot encodes everything else, a missing category being a category.
@@ -181,8 +180,8 @@ class CFQClassifier(BaseTrainedClassifier):
     compute what the teacher does. Post-training quantization is nearly there, and training goes on
     from it: for such an objective, ``start="auto"`` is ``OutputObjective()`` and ``allocation="auto"`` is
     ``RecourseSensitivity(per_channel=True)``, or ``FisherSensitivity`` if nobody among the training rows
-    needs recourse and has advice; both per layer if steps are. For other objectives, and where the teacher has no ReLU layers of the sizes in
-    `hidden_layer_sizes`, both are ``None``.
+    needs recourse and has advice; both are per layer if steps are. For other objectives, and where the
+    teacher has no ReLU layers of the sizes in `hidden_layer_sizes`, both are ``None``.
 
     References
     ----------

@@ -372,11 +372,12 @@ class QuantLinear(nn.Module):
         """
         self.held_codes = self.codes().to(self.weight)
 
+    @torch.no_grad()
     def release_codes(self):
         """Let the integer weights learn again, from the codes that were held. Outputs stay as they are."""
         if self.held_codes is not None:
-            held, self.held_codes = self.held_codes, None
-            self.set_codes(held, self.steps())
+            self.weight.copy_(self.held_codes * self.steps())
+            self.held_codes = None
 
     def _fixed_index(self):
         index = self._index()
