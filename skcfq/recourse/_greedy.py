@@ -23,7 +23,8 @@ class GreedySolver(BaseSolver):
 
     One feature or category is moved at a time, the one that buys the most target margin per
     unit of cost; then every change is dropped or shrunk as far as the target allows. The search
-    is repeated with the slopes at the point that it reached, which often shows a cheaper way.
+    is repeated with the slopes at the point that it reached, which often shows a cheaper way, and without
+    the choice of those who pay most for one.
     People for whom the gradient leads nowhere are searched move by move on the true outputs, and
     from random actions. Where few features may move, or move in steps, so is everybody: slopes
     mislead where a network bends, and know nothing of what whole steps leave over. Where
@@ -131,6 +132,14 @@ class GreedySolver(BaseSolver):
             who = who[best_cost[who] < before]
             if not len(who):
                 break
+        if problem.q:
+            # A choice is all or nothing, and slopes know little of what it saves: whoever pays most for
+            # one is searched without it as well, as far as that stays cheaper.
+            dearest = problem.change(best_u, best_choice).argmax(dim=1) - best_u.shape[1]
+            who = ((dearest >= 0) & torch.isfinite(best_cost)).nonzero().squeeze(1)
+            part = problem.select(who)
+            part.allowed &= problem.owner != dearest[who, None]
+            offer(part, who, [self._ascend(margin, part, *part.start(), best_cost[who])])
         # What the first ascent found is shortened where it has stayed the best.
         who = ((best_cost == first) & torch.isfinite(first)).nonzero().squeeze(1)
         offer(problem.select(who), who, [(best_u[who], best_choice[who], best_value[who])])
@@ -151,8 +160,8 @@ class GreedySolver(BaseSolver):
         best_u = sweep(margin, problem, best_u, best_choice)
         return best_u, best_choice, no_bound(problem)
 
-    def _ascend(self, margin, problem, u, choice):
-        return ascend(margin, problem, u, choice, self.max_iter, self.trust)
+    def _ascend(self, margin, problem, u, choice, limit=None):
+        return ascend(margin, problem, u, choice, self.max_iter, self.trust, limit)
 
     def _scattered(self, margin, problem, random):
         """The cheapest valid one of random actions."""
@@ -230,8 +239,8 @@ def _moves(problem, gradient, z, u, choice, need, trust):
 
 
 @torch.no_grad()
-def ascend(margin, problem, u, choice, max_iter, trust):
-    """Move everybody until the margin is reached or nothing helps.
+def ascend(margin, problem, u, choice, max_iter, trust, limit=None):
+    """Move everybody until the margin is reached, nothing helps or it costs as much as `limit`.
 
     Returns
     -------
@@ -245,7 +254,10 @@ def ascend(margin, problem, u, choice, max_iter, trust):
         z = part.encode(part_u, part_choice)
         gradient, value = _slope(margin, z, part.target)
         reached[active] = value
-        short = (value < MARGIN).nonzero().squeeze(1)
+        short = value < MARGIN
+        if limit is not None:
+            short &= part.cost(part_u, part_choice) < limit[active]
+        short = short.nonzero().squeeze(1)
         if len(short) < len(active):
             active, part = active[short], part.select(short)
             part_u, part_choice = part_u[short], part_choice[short]

@@ -508,3 +508,30 @@ def test_trap_a_slope_leads_far_where_the_rest_of_the_network_is_silent():
     expected = 1 + (1 - 0.05 * frame["a"]) / 2 - frame["b"]
     assert result.success.all()
     np.testing.assert_allclose(result.cost, expected, rtol=1e-3)
+
+
+def test_trap_a_choice_that_slopes_prefer_to_a_number_that_bends():
+    """Another job is enough alone; slopes do not show that the number gets worth more further on."""
+    random = np.random.default_rng(0)
+    # Others that say nothing: where few features may move, everything is tried.
+    names = ["number", *"cdefgh"]
+    frame = pd.DataFrame(random.normal(size=(200, 7)), columns=names)
+    frame["job"] = random.choice(list("ab"), 200)
+    space = bound(frame, cost_weights={**dict.fromkeys(frame, 1.0), "job": 0.9})
+    people = pd.DataFrame(0.0, range(3), names).assign(job=list("aab"))
+    encoded = space.encoding.encode(people)
+    number = int(
+        np.flatnonzero(space.encoding.encode(people.assign(number=1.0))[0] != encoded[0])[0]
+    )
+    job = int(np.flatnonzero(encoded[2] > encoded[0])[0])
+    scale = frame["number"].std(ddof=0)
+
+    def logits(z):
+        moved = (z[:, number] - float(encoded[0, number])) * scale
+        margin = 0.4 * moved + 1.6 * torch.relu(moved - 0.2) + 1.05 * z[:, job] - 1
+        return torch.stack([-margin / 2, margin / 2], dim=1)
+
+    result = GreedySolver().solve(logits, people, 1, space)
+    assert result.needed.tolist() == [True, True, False]
+    np.testing.assert_allclose(result.cost[:2], 0.66, rtol=1e-3)
+    assert frame.columns[result.support[0]].tolist() == ["number"]
