@@ -132,6 +132,9 @@ class GreedySolver(BaseSolver):
             who = who[best_cost[who] < before]
             if not len(who):
                 break
+        # What the first ascent found is shortened where it has stayed the best.
+        who = ((best_cost == first) & torch.isfinite(first)).nonzero().squeeze(1)
+        last = [(who, (best_u[who], best_choice[who], best_value[who]))]
         if problem.q:
             # A choice is all or nothing, and slopes know little of what it saves: whoever pays most for
             # one is searched without it as well, as far as that stays cheaper.
@@ -139,10 +142,15 @@ class GreedySolver(BaseSolver):
             who = ((dearest >= 0) & torch.isfinite(best_cost)).nonzero().squeeze(1)
             part = problem.select(who)
             part.allowed &= problem.owner != dearest[who, None]
-            offer(part, who, [self._ascend(margin, part, *part.start(), best_cost[who])])
-        # What the first ascent found is shortened where it has stayed the best.
-        who = ((best_cost == first) & torch.isfinite(first)).nonzero().squeeze(1)
-        offer(problem.select(who), who, [(best_u[who], best_choice[who], best_value[who])])
+            last.append((who, self._ascend(margin, part, *part.start(), best_cost[who])))
+        # Both at once, since shortening the actions of a few takes hardly less than those of many.
+        people, states = zip(*last, strict=True)
+        ends = shrink(
+            margin, problem.select(torch.cat(people)), *map(torch.cat, zip(*states, strict=True))
+        )
+        sizes = [len(who) for who in people]
+        for who, *end in zip(people, *(part.split(sizes) for part in ends), strict=True):
+            keep(problem.select(who), who, *end)
         if problem.norm != "l1":
             found = torch.isfinite(best_cost).nonzero().squeeze(1)
             part = problem.select(found)
