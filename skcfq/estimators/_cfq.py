@@ -31,7 +31,7 @@ class CFQClassifier(BaseTrainedClassifier):
 
     ``fit`` trains a teacher, solves its recourse on the training rows once, and trains the
     quantized network to keep the teacher's decisions and recourse, with learned steps, clips
-    and widths. The widths of the layers are chosen exactly within the bit budget. What is
+    and widths. The widths of all outputs are chosen exactly within the bit budget. What is
     minimised is an object: by default :class:`FaithfulObjective`, which holds the decision
     boundary from both sides; the objective of the paper [1]_ is
     ``objective=PaperObjective()``.

@@ -10,7 +10,7 @@ from ._views import is_fitted, network_view, relu_twin, unwrap
 class PTQClassifier(BaseQuantizedClassifier):
     """Quantize a fitted classifier without training it again.
 
-    Takes the network of a teacher, chooses the width of each layer within the bit budget, and
+    Takes the network of a teacher, chooses the widths of its layers within the bit budget, and
     calibrates codes, steps, biases and clips on the training rows: in closed form, in seconds. What
     is kept is an object: by default the weights (:class:`WeightObjective`), with
     :class:`OutputObjective` what each layer computes at the rows and at the teacher's recourse

@@ -57,7 +57,7 @@ def test_a_quantized_models_score_is_the_audit_against_its_teacher(credit):
     X, y = credit.data, credit.target
     classifier = CFQClassifier(
         (8,), teacher=FullPrecisionClassifier((8,), max_epochs=20, lr=0.01, random_state=0),
-        actions=credit.actions, target="granted", max_epochs=3, random_state=0,
+        actions=credit.actions, target="granted", bit_budget=2, max_epochs=3, random_state=0,
     )  # fmt: skip
     classifier.fit(X, y)
     score = classifier.score(X, y)
