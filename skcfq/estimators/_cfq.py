@@ -316,12 +316,12 @@ class CFQClassifier(BaseTrainedClassifier):
         return self._trained_by(allocation, start)
 
     def _trained_by(self, allocation, start):
-        lr, settled = self.lr, self.settle_fraction
+        lr, settle_fraction = self.lr, self.settle_fraction
         if lr == "auto":
             lr = 3e-3 if start is None else 3e-4 * 2.0 ** (4 - min(self.bit_budget, 8))
-        if settled == "auto":
-            settled = 0.0 if start is None else 0.5
-        return Recipe(allocation, start, lr, settled)
+        if settle_fraction == "auto":
+            settle_fraction = 0.0 if start is None else 0.5
+        return Recipe(allocation, start, lr, settle_fraction)
 
     def _settled(self, recipe, lesson, same):
         allocation, start = recipe.allocation, recipe.start

@@ -49,14 +49,14 @@ class Recipe:
         What calibrates the network before training, by ``calibrate``.
     lr : float or None
         Learning rate; None without training.
-    settled : float
-        Share of the epochs in which integer weights stay as they are.
+    settle_fraction : float
+        Share of the epochs, the last, in which integer weights stay as they are.
     """
 
     allocation: object = None
     start: object = None
     lr: float | None = None
-    settled: float = 0.0
+    settle_fraction: float = 0.0
 
     @property
     def per_channel(self):

@@ -101,9 +101,9 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
                     f"start={self.start!r} needs widths that are settled before training: give "
                     "allocation, or one width in bits."
                 )
-        if learned and self.search_fraction + recipe.settled > 1:
+        if learned and self.search_fraction + recipe.settle_fraction > 1:
             problems.append(
-                f"search_fraction={self.search_fraction!r} and settle_fraction={recipe.settled!r} are more "
+                f"search_fraction={self.search_fraction!r} and settle_fraction={recipe.settle_fraction!r} are more "
                 "than all epochs together: weights settle after the search for widths."
             )
         return problems
@@ -156,7 +156,7 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
                 search_epochs=max(1, round(self.search_fraction * self.max_epochs))
                 if searching
                 else 0,
-                hold_epochs=int(recipe.settled * self.max_epochs),
+                hold_epochs=int(recipe.settle_fraction * self.max_epochs),
             ),
         )
         if any(layer.bits is None for layer in quant_layers(module)):

@@ -121,12 +121,13 @@ def _tables(model, name):
     for i, layer in enumerate(model.layers):
         if layer.bits == FLOAT:
             yield _array(f"float {name}_weights_{i}", _floats(layer.codes().ravel()))
-        blocks = [] if layer.bits == FLOAT else layer.blocks()
-        for j, (_, outputs, packed) in enumerate(blocks):
-            # One byte more, since a code is read with the byte that follows it.
-            yield _array(f"uint8_t {_block(layer, i, j, name)}", map(str, [*packed, 0]))
-            if len(blocks) > 1:
-                yield _array(f"uint16_t {name}_outputs_{i}_{j}", map(str, outputs))
+        else:
+            index = "uint16_t" if layer.n_outputs <= 2**16 else "uint32_t"
+            for j, (_, outputs, packed) in enumerate(layer.blocks()):
+                # One byte more, since a code is read with the byte that follows it.
+                yield _array(f"uint8_t {_block(layer, i, j, name)}", map(str, [*packed, 0]))
+                if isinstance(layer.bits, tuple):
+                    yield _array(f"{index} {name}_outputs_{i}_{j}", map(str, outputs))
         yield _array(f"float {name}_steps_{i}", _floats(layer.steps))
         yield _array(f"float {name}_bias_{i}", _floats(layer.bias))
 

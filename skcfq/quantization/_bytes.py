@@ -89,11 +89,10 @@ def byte_budget_bits(model, byte_budget, per_channel=False):
         unused = [
             8 * _code_bytes(size, width) - size * Fraction(width) for width in layer.candidate_bits
         ]
+        waste += max(unused)
         if per_channel:
-            # Each width has a last byte, whatever its outputs; ternary codes waste in every byte, too.
-            waste += max(unused) + 8 * len(unused) + 8 * layer.out_features
-        else:
-            waste += max(unused)
+            # A last byte for each width, and a byte for the width of each output.
+            waste += 8 * len(unused) + 8 * layer.out_features
     if byte_budget < least:
         raise ValueError(
             f"byte_budget={byte_budget!r}: with the narrowest widths, and those that are pinned, the network "
