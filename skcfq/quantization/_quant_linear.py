@@ -171,7 +171,11 @@ class QuantLinear(nn.Module):
 
     def forward(self, x, noise=None):
         """Map (..., in_features) to (..., out_features) with the quantized weight."""
-        return F.linear(x, self.quantized_weight(noise=noise), self.bias)
+        if self.held_codes is None or not self.training:
+            return F.linear(x, self.quantized_weight(noise=noise), self.bias)
+        # Steps scale the sums: then neither codes nor weights need a gradient, whose product is the dearest.
+        sums, steps = F.linear(x, self.held_codes), self._log_step(self._fixed_index()).exp().T
+        return sums * steps if self.bias is None else torch.addcmul(self.bias, sums, steps)
 
     def quantized_weight(self, choice=None, noise=None):
         """The weight as the forward pass uses it.

@@ -17,6 +17,10 @@ FEW_MOVES = 12
 #: Steps of an ascent after which it counts as led astray.
 FAR = 8.0
 
+#: An action without its dearest number is searched where slopes promise one for so many times the present cost:
+#: often enough they grow steeper on the way.
+PROMISED = 1.2
+
 
 class GreedySolver(BaseSolver):
     """Cheap recourse by steepest ascent of the target margin per unit of cost.
@@ -24,7 +28,7 @@ class GreedySolver(BaseSolver):
     One feature or category is moved at a time, the one that buys the most target margin per
     unit of cost; then every change is dropped or shrunk as far as the target allows. The search
     is repeated with the slopes at the point that it reached, which often shows a cheaper way, and without
-    the choice of those who pay most for one.
+    the choice of those who pay most for one, or the dearest number where slopes promise as much without.
     People for whom the gradient leads nowhere are searched move by move on the true outputs, and
     from random actions. Where few features may move, or move in steps, so is everybody: slopes
     mislead where a network bends, and know nothing of what whole steps leave over. Where
@@ -135,14 +139,9 @@ class GreedySolver(BaseSolver):
         # What the first ascent found is shortened where it has stayed the best.
         who = ((best_cost == first) & torch.isfinite(first)).nonzero().squeeze(1)
         last = [(who, (best_u[who], best_choice[who], best_value[who]))]
-        if problem.q:
-            # A choice is all or nothing, and slopes know little of what it saves: whoever pays most for
-            # one is searched without it as well, as far as that stays cheaper.
-            dearest = problem.change(best_u, best_choice).argmax(dim=1) - best_u.shape[1]
-            who = ((dearest >= 0) & torch.isfinite(best_cost)).nonzero().squeeze(1)
-            part = problem.select(who)
-            part.allowed &= problem.owner != dearest[who, None]
-            last.append((who, self._ascend(margin, part, *part.start(), best_cost[who])))
+        # What looks like the best bargain may be one too many: the dearest change is left out once.
+        who, part = _without_dearest(margin, problem, best_u, best_choice, best_cost, self.trust)
+        last.append((who, self._ascend(margin, part, *part.start(), best_cost[who])))
         # Both at once, since shortening the actions of a few takes hardly less than those of many.
         people, states = zip(*last, strict=True)
         ends = shrink(
@@ -244,6 +243,47 @@ def _moves(problem, gradient, z, u, choice, need, trust):
     closed = ~problem.allowed | (gain <= 1e-9) | (full[:, None] & unchanged) | same
     best, index = value.masked_fill(closed, -torch.inf).max(dim=1)
     return numeric, (index, best)
+
+
+def _without_dearest(margin, problem, u, choice, cost, trust):
+    """Who may do without the dearest change, and their problem with that number or choice closed.
+
+    A choice is all or nothing, and slopes know little of what it saves: all who pay most for one are asked. Of the
+    others those who pay no more than a step, for whom a step or two will tell, and only if slopes without the
+    number promise nearly as little.
+
+    Returns
+    -------
+    who : tensor of int64
+    part : Problem
+    """
+    n_numbers, change = u.shape[1], problem.change(u, choice)
+    if not change.shape[1]:
+        return torch.arange(0), problem.select(torch.arange(0))
+    dearest = change.argmax(dim=1)
+    asked = (dearest >= n_numbers) & torch.isfinite(cost)
+    near = ((dearest < n_numbers) & (cost <= trust)).nonzero().squeeze(1)
+    if len(near):
+        part = _closed(problem.select(near), dearest[near], n_numbers)
+        start = part.start()
+        z = part.encode(*start)
+        gradient, value = _slope(margin, z, part.target)
+        need = MARGIN * 1.5 - value
+        (*_, by_number), (_, by_choice) = _moves(part, gradient, z, *start, need, trust)
+        promised = need / torch.maximum(by_number, by_choice).clamp(min=1e-9)
+        asked[near] = promised < PROMISED * cost[near]
+    who = asked.nonzero().squeeze(1)
+    return who, _closed(problem.select(who), dearest[who], n_numbers)
+
+
+def _closed(problem, change, n_numbers):
+    """The problem, of which it takes hold, without one number or choice of each person."""
+    problem.allowed &= problem.owner != change[:, None] - n_numbers
+    here = torch.arange(n_numbers) == change[:, None]
+    problem.low, problem.high = (
+        limit.masked_fill(here, 0.0) for limit in (problem.low, problem.high)
+    )
+    return problem
 
 
 @torch.no_grad()

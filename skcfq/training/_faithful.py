@@ -24,9 +24,10 @@ class DistilTerm:
     def __call__(self, step):
         batch = step.batch
         loss = (_distance(step.logits, batch.extra["teacher"]) * batch.weight).mean()
-        for point in self.points:
-            away = _distance(step.logits_at(point), batch.extra[f"teacher_{point}"])
-            loss = loss + step.recourse_mean(away)
+        if self.points:
+            teacher = torch.stack([batch.extra[f"teacher_{point}"] for point in self.points])
+            student = step.logits_at(*self.points).view_as(teacher)
+            loss = loss + step.recourse_mean(_distance(student, teacher).sum(0))
         return self.strength * loss
 
 
@@ -59,8 +60,9 @@ class BracketTerm:
 
 
 def _distance(student, teacher):
+    """Squared distances of logits, less what is common to all classes: (..., n_classes) to (...)."""
     gap = student - teacher
-    return (gap - gap.mean(dim=1, keepdim=True)).square().sum(dim=1)
+    return (gap - gap.mean(dim=-1, keepdim=True)).square().sum(dim=-1)
 
 
 class FaithfulObjective(BaseEstimator):

@@ -37,28 +37,36 @@ class Step:
 
     @functools.cached_property
     def _all(self):
-        """Logits of the rows and of all points, in one pass."""
-        names, rows = ["", *self.batch.points], [self.batch.x, *self.batch.points.values()]
+        """Logits of the rows and of all points, in one pass: (1 + n_points, n, n_classes)."""
+        rows = [self.batch.x, *self.batch.points.values()]
         logits = self.network(torch.cat(rows) if len(rows) > 1 else rows[0])
-        return dict(zip(names, logits.split(len(self.batch.x)), strict=True))
+        return logits.view(len(rows), len(self.batch.x), -1)
 
     @property
     def logits(self):
-        return self._all[""]
+        return self._all[0]
 
-    def logits_at(self, point):
-        """Logits of one of the batch's points, shape (n, n_classes)."""
-        return self._all[point]
+    def logits_at(self, *points):
+        """Logits of one of the batch's points, shape (n, n_classes); of several, stacked in front."""
+        names = list(self.batch.points)
+        places = [1 + names.index(point) for point in points]
+        if len(places) == 1:
+            return self._all[places[0]]
+        return self._all[1:] if list(points) == names else self._all[places]
 
     @property
     def targets(self):
         """The wanted class for each row, shape (n,)."""
         return torch.full_like(self.batch.y, self.target)
 
+    @functools.cached_property
+    def _recourse_share(self):
+        weight = self.batch.weight * self.batch.extra["counted"]
+        return weight / weight.sum().clamp(min=1e-12)
+
     def recourse_mean(self, values):
         """Weighted mean over the rows whose recourse counts; 0 if there are none."""
-        weight = self.batch.weight * self.batch.extra["counted"]
-        return (values * weight).sum() / weight.sum().clamp(min=1e-12)
+        return values @ self._recourse_share
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,11 +131,16 @@ class MatchTerm:
 
 @dataclasses.dataclass(frozen=True)
 class BitCostTerm:
-    """``lambda * sum_l n_l E[bits_l]``, per weight of the network: expected average bits."""
+    """``lambda * sum_l n_l E[bits_l]``, per weight of the network: expected average bits.
+
+    Widths that are fixed have no price any more.
+    """
 
     strength: float
 
     def __call__(self, step):
+        if all(layer.bits is not None for layer in quant_layers(step.module)):
+            return 0.0
         sizes = sum(layer.n_weights for layer in quant_layers(step.module))
         return self.strength * bit_cost(step.module) / sizes
 

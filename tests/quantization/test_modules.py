@@ -496,7 +496,8 @@ def test_held_codes_stay_while_steps_and_bias_learn(bits):
     x = rows()
     before, codes, steps = layer(x).detach(), layer.codes(), layer.steps()
     layer.hold_codes()
-    assert torch.equal(layer(x), before)
+    assert torch.equal(layer.eval()(x), before)
+    layer.train()
     optimizer = torch.optim.AdamW(layer.parameters(), lr=0.1)
     for _ in range(5):
         optimizer.zero_grad()
@@ -506,13 +507,32 @@ def test_held_codes_stay_while_steps_and_bias_learn(bits):
     assert torch.equal(layer.codes(), codes)
     assert (layer.steps() != steps).all()
     assert (layer.bias != 0).all()
-    learned = layer(x).detach()
-    layer.release_codes()
+    learned = layer.eval()(x).detach()
+    layer.train().release_codes()
     assert layer.held_codes is None
     assert torch.equal(layer.codes(), codes)
     assert torch.equal(layer(x), learned)
     layer(x).sum().backward()
     assert layer.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("per_channel", "bits"), [(True, 4), (True, [2, 4, 8]), (False, 4)])
+def test_held_codes_are_trained_by_the_same_function(per_channel, bits, bias):
+    layer = QuantLinear.from_linear(nn.Linear(6, 3, bias), (2, 4, 8), per_channel).double()
+    layer.fix_bits(bits)
+    layer.hold_codes()
+    x = rows().double()
+    gradients = []
+    for training in (True, False):
+        layer.train(training).zero_grad()
+        outputs = layer(x)
+        outputs.pow(3).sum().backward()
+        learned = [layer.log_step] + [layer.bias] * bias
+        gradients.append([outputs.detach(), *(parameter.grad for parameter in learned)])
+    for by_sums, by_weight in zip(*gradients, strict=True):
+        assert torch.allclose(by_sums, by_weight, rtol=1e-12, atol=1e-12)
+        assert by_sums.abs().sum() > 0
 
 
 def test_releasing_what_is_not_held_changes_nothing():

@@ -535,3 +535,25 @@ def test_trap_a_choice_that_slopes_prefer_to_a_number_that_bends():
     assert result.needed.tolist() == [True, True, False]
     np.testing.assert_allclose(result.cost[:2], 0.66, rtol=1e-3)
     assert frame.columns[result.support[0]].tolist() == ["number"]
+
+
+def test_trap_a_number_that_slopes_prefer_to_one_that_bends():
+    """The first step is on the steepest number, and is enough; the second one bends upwards."""
+    names = [*"abcdefgh"]
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(200, 8)), columns=names)
+    frame /= frame.std(ddof=0)
+    space = bound(frame, cost_weights=dict.fromkeys(names, 1.0))
+    people = pd.DataFrame(0.0, range(4), names).assign(c=[0.0, 0.2, -0.2, 2.0])
+    encoded = torch.from_numpy(space.encoding.encode(people)).float()
+
+    def logits(z):
+        a, b = ((z - encoded[0])[:, :2]).unbind(1)
+        rest = z[:, 2] - encoded[0, 2]
+        margin = 0.5 * a + 0.48 * b + 2 * torch.relu(b - 0.2) + 0.3 * rest - 0.4
+        return torch.stack([-margin / 2, margin / 2], dim=1)
+
+    result = GreedySolver().solve(logits, people, 1, space)
+    assert result.needed.tolist() == [True, True, True, False]
+    expected = (0.8 - 0.3 * people["c"]) / 2.48
+    np.testing.assert_allclose(result.cost[:3], expected[:3], rtol=1e-3)
+    assert (result.support[:3].sum(axis=1) == 1).all()

@@ -19,7 +19,7 @@ from skcfq import (
 from skcfq.actions import Encoding, bind_actions
 from skcfq.quantization import build_quantized, linear_layers, mlp
 from skcfq.training import Batch, Lesson, Step, short_action
-from skcfq.training._faithful import BracketTerm, just_short
+from skcfq.training._faithful import BracketTerm, DistilTerm, just_short
 
 
 def affine(weight, bias):
@@ -145,6 +145,38 @@ def test_bit_cost_is_the_expected_average_width():
         network, network, Batch(torch.zeros(1, 3), torch.zeros(1, dtype=int), torch.ones(1)), 1
     )
     assert prepared.terms[1](step).item() == pytest.approx(0.5 * 3.0)
+    first, second = network.layers
+    first.fix_bits(4)  # by far the larger part
+    assert prepared.terms[1](step).item() == pytest.approx(0.5 * (4 * 12 + 3 * 8) / 20)
+    second.fix_bits(2)
+    assert prepared.terms[1](step) == 0.0  # nothing is left to choose
+
+
+def test_distilled_logits_count_at_rows_and_at_each_point(lesson):
+    """By hand, with three classes, weights and people who do not count."""
+    random = torch.Generator().manual_seed(0)
+    weight = torch.tensor([1.0, 2.0, 0.5, 1.0, 0.5])
+    counted = torch.tensor([1.0, 0.0, 1.0, 1.0, 0.0])
+    points = {name: torch.randn(5, 2, generator=random) for name in ("one", "two", "three")}
+    network, student = nn.Linear(2, 3), nn.Linear(2, 3)
+    extra = {"counted": counted, "teacher": network(lesson.x)}
+    extra |= {f"teacher_{name}": network(rows) for name, rows in points.items()}
+    step = Step(
+        student, student, Batch(lesson.x, torch.zeros(5, dtype=int), weight, points, extra), 1
+    )
+
+    def distance(rows):
+        gap = student(rows) - network(rows)
+        return (gap - gap.mean(1, keepdim=True)).pow(2).sum(1)
+
+    for names in (("one", "two", "three"), ("three", "one"), ("two",), ()):
+        expected = (distance(lesson.x) * weight).mean()
+        for name in names:
+            share = weight * counted / (weight * counted).sum()
+            expected = expected + (distance(points[name]) * share).sum()
+        torch.testing.assert_close(DistilTerm(0.7, names)(step), 0.7 * expected)
+        for name in names:
+            torch.testing.assert_close(step.logits_at(name), student(points[name]))
 
 
 def test_faithful_objective_is_least_at_the_teacher_without_margins(lesson):

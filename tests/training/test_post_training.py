@@ -3,8 +3,10 @@
 import copy
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
+from scipy.stats import gmean
 
 from skcfq import OutputObjective, WeightObjective
 from skcfq.quantization import build_quantized, linear_layers, mlp, mse_clip, quant_layers
@@ -80,16 +82,18 @@ def test_trap_8_bit_ptq_with_4_bit_activations(network, lesson, objective):
 
 @pytest.mark.parametrize("activation_bits", [None, 4])
 @pytest.mark.parametrize("bits", [2, 4])
-def test_what_layers_compute_is_kept_better_than_by_their_weights(
-    network, lesson, bits, activation_bits
-):
-    points = advised(lesson)
-    plain = calibrated(WeightObjective(), network, lesson, bits, activation_bits)
-    kept = calibrated(OutputObjective(), network, lesson, bits, activation_bits)
+def test_what_layers_compute_is_kept_better_than_by_their_weights(bits, activation_bits):
+    shares = []  # of each network, at the rows and at the advice
+    for seed in range(1, 6):
+        network = mlp((6, 24, 12, 2), torch.Generator().manual_seed(seed)).requires_grad_(False)
+        lesson = make_lesson(network, n=300)
+        plain = calibrated(WeightObjective(), network, lesson, bits, activation_bits)
+        kept = calibrated(OutputObjective(), network, lesson, bits, activation_bits)
+        points = (lesson.x, advised(lesson))
+        shares.append([change(kept, network, x) / change(plain, network, x) for x in points])
     # Of the error of rounded activations, less can be made up for.
-    share = 0.5 if activation_bits is None else 0.75
-    for x in (lesson.x, points):
-        assert change(kept, network, x) < share * change(plain, network, x)
+    assert (gmean(shares) < (0.45 if activation_bits is None else 0.65)).all()
+    assert np.max(shares) < 1
 
 
 def test_counterfactuals_are_kept_better_when_they_are_looked_at(network, lesson):
