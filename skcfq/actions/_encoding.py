@@ -1,6 +1,7 @@
 """How each raw feature appears in the encoded matrix that a network sees."""
 
 import copy
+import functools
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ from sklearn import config_context
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
+from ._direct import direct_encoder
 from ._features import AffineFeature, FixedFeature, TableFeature
 from ._read import DROPPED, join_feature, read_preprocessor
 
@@ -114,8 +116,17 @@ class Encoding:
             encoded[part] = self._encode(frame.iloc[part])
         return encoded
 
+    @functools.cached_property
+    def _direct(self):
+        return direct_encoder(self.preprocessor)
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "_direct"}
+
     def _encode(self, frame):
-        encoded = self.preprocessor.transform(frame)
+        encoded = None if self._direct is None else self._direct.encode(frame)
+        if encoded is None:
+            encoded = self.preprocessor.transform(frame)
         encoded = encoded.toarray() if hasattr(encoded, "toarray") else encoded
         if self._following is None:
             return np.asarray(encoded, dtype=float)
