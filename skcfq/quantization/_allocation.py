@@ -5,6 +5,7 @@ budget is kept to the last bit, a tie is a tie, and the answer is the same on ev
 """
 
 import bisect
+import functools
 import itertools
 import math
 import operator
@@ -138,7 +139,8 @@ def _whole_costs(sizes, widths, budget):
     narrowest = Fraction(widths[0])
     extra = [Fraction(width) - narrowest for width in widths]
     unit = math.lcm(*(part.denominator for part in extra))
-    costs = [[size * int(part * unit) for part in extra] for size in sizes]
+    extra = [int(part * unit) for part in extra]
+    costs = [[size * part for part in extra] for size in sizes]
     room = (Fraction(min(budget, widths[-1])) - narrowest) * sum(sizes) * unit
     divisor = math.gcd(*(cost for row in costs for cost in row)) or 1
     return [[cost // divisor for cost in row] for row in costs], math.floor(room / divisor)
@@ -146,9 +148,10 @@ def _whole_costs(sizes, widths, budget):
 
 def _whole_losses(values):
     """Value below the best of each layer, as whole multiples of one power of two."""
-    rows = [[Fraction(value) for value in row] for row in values]
-    unit = math.lcm(*(value.denominator for row in rows for value in row))
-    return [[int((max(row) - value) * unit) for value in row] for row in rows]
+    pairs = [[value.as_integer_ratio() for value in row] for row in values]
+    unit = max(below for row in pairs for _, below in row)  # all are powers of two
+    rows = [[above * (unit // below) for above, below in row] for row in pairs]
+    return [[max(row) - value for value in row] for row in rows]
 
 
 def _coarsened(losses):
@@ -167,6 +170,9 @@ def _solve(costs, losses, capacity):
     incumbent = _greedy_loss(losses, segments, capacity)
     # frontiers[l]: undominated (cost, loss) of layers l and later; cost rises and loss falls.
     frontiers = [[] for _ in range(n_layers)] + [[(0, 0)]]
+    owners, edge_costs, edge_savings = zip(*segments, strict=True) if segments else ((), (), ())
+    earlier = np.array(owners)
+    narrowest = [0, *itertools.accumulate(row[0] for row in losses)]
     for layer in reversed(range(n_layers)):
         options = list(zip(costs[layer], losses[layer], strict=True))
         states = sorted(
@@ -175,9 +181,9 @@ def _solve(costs, losses, capacity):
             for cost, loss in frontiers[layer + 1]
             if cost + more <= capacity
         )
-        hopeless = _bound(
-            losses[:layer], [s for s in segments if s[0] < layer], capacity, incumbent
-        )
+        left = (earlier < layer).tolist()
+        edges = [tuple(itertools.compress(each, left)) for each in (edge_costs, edge_savings)]
+        hopeless = _bound(narrowest[layer], *edges, capacity, incumbent)
         frontier, least = frontiers[layer], math.inf
         for cost, loss in states:
             if loss < least:
@@ -212,15 +218,21 @@ def _hull_segments(costs, losses):
         for cost, loss in zip(*points, strict=True):
             if hull and loss >= hull[-1][1]:
                 continue
-            while len(hull) > 1 and _rate(hull[-2], hull[-1]) <= _rate(hull[-1], (cost, loss)):
+            while len(hull) > 1 and not _steeper(hull[-2], hull[-1], (cost, loss)):
                 hull.pop()
             hull.append((cost, loss))
         segments += [(layer, b[0] - a[0], a[1] - b[1]) for a, b in itertools.pairwise(hull)]
-    return sorted(segments, key=lambda segment: Fraction(segment[2], segment[1]), reverse=True)
+    return sorted(segments, key=functools.cmp_to_key(_better_rate))
 
 
-def _rate(a, b):
-    return Fraction(a[1] - b[1], b[0] - a[0])
+def _steeper(a, b, c):
+    """Whether loss falls faster from a to b than from b to c, points (cost, loss)."""
+    return (a[1] - b[1]) * (c[0] - b[0]) > (b[1] - c[1]) * (b[0] - a[0])
+
+
+def _better_rate(a, b):
+    """Negative if edge a saves more per cost; fractions would take ten times as long."""
+    return b[2] * a[1] - a[2] * b[1]
 
 
 def _greedy_loss(losses, segments, capacity):
@@ -234,20 +246,20 @@ def _greedy_loss(losses, segments, capacity):
     return loss
 
 
-def _bound(losses, segments, capacity, incumbent):
-    """A test of (cost, loss): can earlier layers, even in fractions, not bring it to `incumbent`?"""
-    spent, left = [0], [sum(row[0] for row in losses)]
-    for _, cost, saved in segments:
-        spent.append(spent[-1] + cost)
-        left.append(left[-1] - saved)
+def _bound(narrowest, costs, savings, capacity, incumbent):
+    """A test of (cost, loss): can earlier layers, even in fractions, not bring it to `incumbent`?
+
+    At their narrowest those lose `narrowest`; `costs` and `savings` are their edges, the best rate first.
+    """
+    spent = [0, *itertools.accumulate(costs)]
+    saved = [0, *itertools.accumulate(savings)]
 
     def hopeless(cost, loss):
         room = capacity - cost
         index = bisect.bisect_right(spent, room) - 1
-        excess = loss + left[index] - incumbent
-        if index == len(segments):
+        excess = loss + narrowest - saved[index] - incumbent
+        if index == len(costs):
             return excess > 0
-        _, segment_cost, saved = segments[index]
-        return excess * segment_cost > (room - spent[index]) * saved
+        return excess * costs[index] > (room - spent[index]) * savings[index]
 
     return hopeless
