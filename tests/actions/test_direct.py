@@ -170,6 +170,7 @@ NOT_PLAIN = {
     "subclass": columns(("num", Doubled(), ["age"])),
     "pipeline": columns(("num", make_pipeline(StandardScaler()), ["age"])),
     "function": columns(("num", FunctionTransformer(np.log1p), ["age"])),
+    "checked": columns(("num", FunctionTransformer(validate=True), ["age"])),
     "weights": columns(("num", StandardScaler(), ["age"]), transformer_weights={"num": 2.0}),
     "drop": columns(("cat", OneHotEncoder(drop="first"), ["job"])),
     "rare": columns(("cat", OneHotEncoder(min_frequency=0.4), ["job"])),
