@@ -42,7 +42,7 @@ class DirectEncoder:
         ndarray of shape (n_samples, n_columns), or None
             None where only the transformer itself can tell.
         """
-        if not len(frame) or frame.shape[1] != self.n_features:
+        if frame.shape[1] != self.n_features:
             return None
         if self.names is not None and tuple(frame.columns) != self.names:
             return None

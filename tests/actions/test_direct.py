@@ -86,6 +86,9 @@ def changed(**columns):
 
 STRANGE = {
     "single precision": changed(rent=lambda c: c.astype(np.float32)),
+    "single precision alone": changed(
+        age=lambda c: c.astype(np.float32), rent=lambda c: c.astype(np.float32)
+    ),
     "nullable": changed(age=lambda c: c.astype("Int64")),
     "nullable, missing": changed(age=lambda c: c.astype("Int64").where(c > 30)),
     "category dtype": changed(job=lambda c: c.astype("category")),
@@ -161,6 +164,22 @@ def test_a_category_that_may_be_unknown_is_left_to_the_transformer():
     assert not Encoding(preprocessor, frame.columns).encode(frame).any()
 
 
+def test_an_unknown_category_is_not_taken_for_a_missing_one():
+    frame = people()
+    frame.loc[3, "job"] = np.nan
+    direct = direct_encoder(auto_preprocessor(frame))
+    assert direct.encode(frame) is not None
+    for other in ("baker", 1.5, None, ["none"]):
+        column = frame["job"].astype(object)
+        column.iat[0] = other
+        assert direct.encode(frame.assign(job=column)) is None
+
+
+class DoubledColumns(ColumnTransformer):
+    def transform(self, X, **params):
+        return 2 * super().transform(X, **params)
+
+
 class Doubled(StandardScaler):
     def transform(self, X, copy=None):
         return 2 * super().transform(X, copy)
@@ -168,6 +187,7 @@ class Doubled(StandardScaler):
 
 NOT_PLAIN = {
     "subclass": columns(("num", Doubled(), ["age"])),
+    "subclass of all": DoubledColumns([("num", StandardScaler(), ["age"])]),
     "pipeline": columns(("num", make_pipeline(StandardScaler()), ["age"])),
     "function": columns(("num", FunctionTransformer(np.log1p), ["age"])),
     "checked": columns(("num", FunctionTransformer(validate=True), ["age"])),
@@ -195,8 +215,10 @@ def test_frames_of_a_transformer_without_names():
         people().select_dtypes("number").set_axis(range(3), axis=1)
     )
     rows = people(seed=1).select_dtypes("number").set_axis(range(3), axis=1)
-    encoded = direct_encoder(preprocessor).encode(rows)
-    assert np.array_equal(encoded, preprocessor.transform(rows))
+    direct = direct_encoder(preprocessor)
+    assert np.array_equal(direct.encode(rows), preprocessor.transform(rows))
+    for other in (rows.assign(more=1), rows.iloc[:, :2]):
+        assert direct.encode(other) is None
 
 
 def test_frames_as_output_change_nothing():
