@@ -102,7 +102,7 @@ def _branch(transformer):
     if kind is FunctionTransformer and transformer.func is None and not transformer.validate:
         return _numbers
     if kind is OneHotEncoder and _is_plain(transformer):
-        return _OneHot([_Positions(known) for known in transformer.categories_])
+        return _OneHot([_Categories(known) for known in transformer.categories_])
     return None
 
 
@@ -143,11 +143,12 @@ class _Scaled:
         return values if self.scale is None else values / self.scale
 
 
-class _Positions(dict):
+class _Categories(dict):
     """Position of each category; NaN, which differs from itself, is found by what it is."""
 
     def __init__(self, known):
         super().__init__((value, i) for i, value in enumerate(known) if not _is_nan(value))
+        self.size = len(known)
         self.nan = next((i for i, value in enumerate(known) if _is_nan(value)), None)
 
     def __missing__(self, value):
@@ -164,17 +165,16 @@ def _is_nan(value):
 class _OneHot:
     """What a OneHotEncoder of texts computes; None if there is a value that it does not know."""
 
-    positions: list
+    categories: list
 
     def __call__(self, frame, columns):
-        sizes = [len(known) + (known.nan is not None) for known in self.positions]
-        encoded = np.zeros((len(frame), sum(sizes)))
+        encoded = np.zeros((len(frame), sum(known.size for known in self.categories)))
         everyone, start = np.arange(len(frame)), 0
-        for known, size, column in zip(self.positions, sizes, columns, strict=True):
+        for known, column in zip(self.categories, columns, strict=True):
             try:
                 codes = np.array([known[value] for value in frame.iloc[:, column].tolist()])
             except (KeyError, TypeError):  # what is not known, and what has no hash
                 return None
             encoded[everyone, start + codes] = 1.0
-            start += size
+            start += known.size
         return encoded
