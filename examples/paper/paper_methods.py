@@ -18,6 +18,7 @@ FAITHFUL = {
     "Faithful, inside only": {"outer_margin": 0.0, "distil": 0.0},
     "Faithful, no inner margin": {"inner_margin": 0.0},
     "Faithful, labels too": {"task": 1.0},
+    "Faithful, no synthetic people": {"n_synthetic": 0},
 }
 
 #: Terms of the paper's objective, likewise. Without recourse loss it is mixed precision.
@@ -37,6 +38,7 @@ PAPER = {
 TRAINING = {
     "Faithful CFQ, rounded start": {"start": None, "allocation": None, "lr": 3e-3},
     "Faithful CFQ, widths per layer": {"allocation": RecourseSensitivity()},
+    "Faithful CFQ, widths per output": {"allocation": RecourseSensitivity(per_channel=True)},
     "Faithful CFQ, not settled": {"settle_fraction": 0.0},
 }
 

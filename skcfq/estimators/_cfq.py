@@ -152,6 +152,8 @@ class CFQClassifier(BaseTrainedClassifier):
         Width of each layer's weights, on average over its outputs.
     channel_bits_ : tuple of tuple of float
         Width of the weights of each output of each layer.
+    input_shifts_ : tuple of tuple of int
+        By how much narrower the weights of each input of each layer are.
     average_bits_ : float
         Average over all weights, at most `bit_budget`.
     activation_bits_ : tuple of int or None
@@ -179,8 +181,9 @@ class CFQClassifier(BaseTrainedClassifier):
     An objective with a true ``keeps_teacher``, as :class:`FaithfulObjective`, asks the quantized network to
     compute what the teacher does. Post-training quantization is nearly there, and training goes on
     from it: for such an objective, ``start="auto"`` is ``OutputObjective()`` and ``allocation="auto"`` is
-    ``RecourseSensitivity(per_channel=True)``, or ``FisherSensitivity`` if nobody among the training rows
-    needs recourse and has advice; both are per layer if steps are. For other objectives, and where the
+    ``RecourseSensitivity(per_channel=True, per_input=True)``, or ``FisherSensitivity`` if nobody among the
+    training rows needs recourse and has advice; both are per layer if steps are, and inputs have no widths of
+    their own if `bits` lists the widths. For other objectives, and where the
     teacher has no ReLU layers of the sizes in `hidden_layer_sizes`, both are ``None``.
 
     References
@@ -307,13 +310,18 @@ class CFQClassifier(BaseTrainedClassifier):
     def _recipe(self):
         allocation, start = self.allocation, self.start
         if allocation == "auto":
-            by_output = RecourseSensitivity(per_channel=self.per_channel)
-            allocation = by_output if self._keeps_teacher else None
+            allocation = RecourseSensitivity(**self._each) if self._keeps_teacher else None
         if start == "auto":
             # Learned widths are settled too late to start from.
             settled = allocation is not None or len(self._widths(Recipe())[0]) == 1
             start = OutputObjective() if self._keeps_teacher and settled else None
         return self._trained_by(allocation, start)
+
+    @property
+    def _each(self):
+        """What has widths of its own: outputs that have steps, and inputs unless widths are listed."""
+        every_width = isinstance(self.bits, str) and self.bits == "auto"
+        return {"per_channel": self.per_channel, "per_input": self.per_channel and every_width}
 
     def _trained_by(self, allocation, start):
         lr, settle_fraction = self.lr, self.settle_fraction
@@ -329,7 +337,7 @@ class CFQClassifier(BaseTrainedClassifier):
             if not same:
                 allocation = None
             elif allocation is not None and (lesson.advice is None or not lesson.counted.any()):
-                allocation = FisherSensitivity(per_channel=self.per_channel)
+                allocation = FisherSensitivity(**self._each)
         if self.start == "auto" and not same:
             start = None
         return self._trained_by(allocation, start)

@@ -87,6 +87,8 @@ class PTQClassifier(BaseQuantizedClassifier):
         Width of each layer's weights, on average over its outputs.
     channel_bits_ : tuple of tuple of float
         Width of the weights of each output of each layer.
+    input_shifts_ : tuple of tuple of int
+        By how much narrower the weights of each input of each layer are.
     average_bits_ : float
         Average over all weights, at most `bit_budget`.
     activation_bits_ : tuple of int or None

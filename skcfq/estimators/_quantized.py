@@ -5,6 +5,7 @@ import dataclasses
 import numbers
 
 import numpy as np
+import torch
 from sklearn.base import clone
 
 from .._utils._errors import raise_problems
@@ -20,7 +21,13 @@ from ..quantization import (
     quant_layers,
 )
 from ..recourse import one_thread
-from ..training import FisherSensitivity, Lesson, allocate_by_preference, allocate_by_value
+from ..training import (
+    FisherSensitivity,
+    Lesson,
+    allocate_by_preference,
+    allocate_by_sensitivity,
+    with_synthetic,
+)
 from ._callbacks import FitTask
 from ._checks import (
     activation_problems,
@@ -260,23 +267,44 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
         lesson = Lesson(
             batch.x, view.logits, self._target_index, table.merged, space, advice, batch.weight
         )
+        lesson, codes = self._extended(lesson, batch.y, objective, network, view, seed)
         recipe = self._settled(recipe, lesson, network is twin)
         widths = self._widths(recipe)[0]
         module, budget = self._rounded(network, lesson, widths, budget, recipe)
         task.budget = budget
         if recipe.allocation is not None and searching:
-            allocate_by_value(module, recipe.allocation.values(module, network, lesson), budget)
-        history = self._quantize(module, network, lesson, batch.y, budget, seed, task, recipe)
+            allocate_by_sensitivity(
+                module, recipe.allocation, network, lesson, budget, self.byte_budget
+            )
+        history = self._quantize(module, network, lesson, codes, budget, seed, task, recipe)
         if held_back is not None:
             self.calibration_ = self._calibrate(module, view, held_back)
         self._set_module(module, history)
         self.bits_ = tuple(layer.bits for layer in quant_layers(module))
         self.channel_bits_ = tuple(layer.channel_bits for layer in quant_layers(module))
+        self.input_shifts_ = tuple(
+            tuple(layer.input_shifts.tolist()) for layer in quant_layers(module)
+        )
         self.average_bits_ = average_bits(module)
         self.activation_bits_ = tuple(activation.bits for activation in module.activations)
         self.packed_bytes_ = packed_bytes(module)
         task.done()
         return self
+
+    def _extended(self, lesson, codes, objective, network, view, seed):
+        """The lesson and the class indices, with as many synthetic people as the objective asks for."""
+        count = getattr(objective, "count_synthetic", None)
+        n_weights = sum(layer.weight.numel() for layer in linear_layers(network))
+        n = 0 if count is None else count(len(codes), n_weights)
+        if n == 0:
+            return lesson, codes
+        lesson = with_synthetic(
+            lesson, n, seed, self._encode,
+            lambda frame: view.solve(self._solver(), frame, self.target_, lesson.space),
+        )  # fmt: skip
+        with torch.no_grad():
+            labels = lesson.network(lesson.x[-n:]).argmax(1)
+        return lesson, torch.cat([codes, labels])
 
     def _rounded(self, network, lesson, widths, budget, recipe):
         """The network before training or calibration, pinned layers fixed, and the bit budget."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from .._utils._errors import raise_problems
 from .._utils._files import atomic_path
-from ._codes import FLOAT, TERNARY
+from ._codes import FLOAT, TERNARY, indices_by_value
 from ._encoder import CategoryColumn, NumberColumn
 from ._pack import export_packed
 
@@ -122,12 +122,16 @@ def _tables(model, name):
         if layer.bits == FLOAT:
             yield _array(f"float {name}_weights_{i}", _floats(layer.codes().ravel()))
         else:
-            index = "uint16_t" if layer.n_outputs <= 2**16 else "uint32_t"
-            for j, (_, outputs, packed) in enumerate(layer.blocks()):
-                # One byte more, since a code is read with the byte that follows it.
-                yield _array(f"uint8_t {_block(layer, i, j, name)}", map(str, [*packed, 0]))
+            for g, (outputs, blocks) in enumerate(_groups(layer)):
+                for j, (*_, packed) in blocks:
+                    # One byte more, since a code is read with the byte that follows it.
+                    yield _array(f"uint8_t {_block(layer, i, j, name)}", map(str, [*packed, 0]))
                 if isinstance(layer.bits, tuple):
-                    yield _array(f"{index} {name}_outputs_{i}_{j}", map(str, outputs))
+                    yield _indices(f"{name}_outputs_{i}_{g}", outputs, layer.n_outputs)
+            inputs = {shift: inputs for _, shift, _, inputs, _ in layer.blocks()}
+            for shift in inputs:
+                if len(inputs[shift]) < layer.n_inputs:
+                    yield _indices(f"{name}_inputs_{i}_{shift}", inputs[shift], layer.n_inputs)
         yield _array(f"float {name}_steps_{i}", _floats(layer.steps))
         yield _array(f"float {name}_bias_{i}", _floats(layer.bias))
 
@@ -136,6 +140,11 @@ def _array(declaration, items):
     items = list(items)
     lines = [", ".join(items[k : k + 16]) for k in range(0, len(items), 16)]
     return f"static const {declaration}[{len(items)}] = {{\n    " + ",\n    ".join(lines) + "\n};\n"
+
+
+def _indices(array, indices, n):
+    """Indices below `n` as a constant array."""
+    return _array(f"{'uint16_t' if n <= 2**16 else 'uint32_t'} {array}", map(str, indices))
 
 
 def _floats(values):
@@ -179,18 +188,32 @@ static inline uint8_t {name}_level(double ratio, int top)
 """
 
 
+def _groups(layer):
+    """The outputs of each width, and their blocks with their numbers in the layer.
+
+    Without shifts each group has one block. It has none where its weights take no bits: the outputs
+    are there all the same.
+    """
+    blocks = list(enumerate(layer.blocks()))
+    for _, outputs in indices_by_value(layer.bits, layer.n_outputs):
+        yield outputs, [(j, block) for j, block in blocks if block[2][0] == outputs[0]]
+
+
 def _block(layer, i, j, name):
-    """Name of the array with the weights of a layer, or of those of its outputs that have one width."""
-    return f"{name}_weights_{i}_{j}" if isinstance(layer.bits, tuple) else f"{name}_weights_{i}"
+    """Name of the array with the weights of a layer, or of a block of it."""
+    several = isinstance(layer.bits, tuple) or layer.shifts is not None
+    return f"{name}_weights_{i}_{j}" if several else f"{name}_weights_{i}"
 
 
-def _weight(bits, array, name):
+def _weight(bits, shift, array, name):
     """An expression for the weight at `k`."""
     if bits == FLOAT:
         return f"{array}[k]"
     if bits == TERNARY:
         return f"{name}_trit({array}, k)"
-    return f"{name}_code({array}, k, {bits}u)"
+    code = f"{name}_code({array}, k, {bits}u)"
+    # A product, since shifting a negative number to the left is undefined.
+    return f"({code} * {1 << shift})" if shift else code
 
 
 def _logits(model, name):
@@ -202,40 +225,48 @@ def _logits(model, name):
     for i, layer in enumerate(model.layers[:-1]):
         kind = "double" if layer.activation_step is None else "uint8_t"
         lines.append(f"    {kind} h{i}[{layer.n_outputs}];")
-    mixed = any(isinstance(layer.bits, tuple) for layer in model.layers)
-    lines += [f"    uint32_t i, o, k{', r' if mixed else ''};"]
+    counters = ["i", "o", "k"] if any(layer.blocks() for layer in model.layers) else ["o"]
+    counters += ["r"] if any(isinstance(layer.bits, tuple) for layer in model.layers) else []
+    lines += [f"    uint32_t {', '.join(counters)};"]
     source, input_step = "x", None
     for i, layer in enumerate(model.layers):
         last = i + 1 == len(model.layers)
         step = f"{name}_steps_{i}[{'o' if len(layer.steps) > 1 else '0'}]"
-        for j, (bits, outputs, _) in enumerate(layer.blocks()):
-            weight = _weight(bits, _block(layer, i, j, name), name)
-            if input_step is None:
-                total, term = "double sum = 0.0", f"(double){weight} * {source}[i]"
-                scale = f"(double){step}"
-            else:
-                wide = layer.n_inputs * 128 * model.layers[i - 1].top < 2**31
-                kind = "int32_t" if wide else "int64_t"
-                total, term = f"{kind} sum = 0", f"({kind}){weight} * {source}[i]"
-                scale = f"((double){step} * {input_step!r})"
-            if last:
-                result = "logits[o] = a;"
-            elif layer.activation_step is not None:
-                result = f"h{i}[o] = {name}_level(a / {layer.activation_step!r}, {layer.top});"
-            else:
-                result = f"h{i}[o] = a > 0.0 ? a : 0.0;"
-            if isinstance(layer.bits, tuple):
-                head = f"    for (r = 0, k = 0; r < {len(outputs)}u; r++) {{"
-                which = [f"        o = {name}_outputs_{i}_{j}[r];"]
-            else:
-                head, which = f"    for (o = 0, k = 0; o < {layer.n_outputs}u; o++) {{", []
+        if input_step is None:
+            kind, total, scale = "double", "double sum = 0.0", f"(double){step}"
+        else:
+            wide = layer.n_inputs * 128 * model.layers[i - 1].top < 2**31
+            kind = "int32_t" if wide else "int64_t"
+            total, scale = f"{kind} sum = 0", f"((double){step} * {input_step!r})"
+        if last:
+            result = "logits[o] = a;"
+        elif layer.activation_step is not None:
+            result = f"h{i}[o] = {name}_level(a / {layer.activation_step!r}, {layer.top});"
+        else:
+            result = f"h{i}[o] = a > 0.0 ? a : 0.0;"
+        if not layer.blocks():
+            lines.append(f"    (void){source};")
+        for g, (outputs, blocks) in enumerate(_groups(layer)):
+            row = "r" if isinstance(layer.bits, tuple) else "o"
+            start = ", k = 0" if len(blocks) == 1 else ""
             lines += [
-                head,
+                f"    for ({row} = 0{start}; {row} < {len(outputs)}u; {row}++) {{",
                 f"        {total};",
                 "        double a;",
-                *which,
-                f"        for (i = 0; i < {layer.n_inputs}u; i++, k++)",
-                f"            sum += {term};",
+            ]
+            if row == "r":
+                lines.append(f"        o = {name}_outputs_{i}_{g}[r];")
+            for j, (bits, shift, _, inputs, _) in blocks:
+                weight = _weight(bits, shift, _block(layer, i, j, name), name)
+                every = len(inputs) == layer.n_inputs
+                at = "i" if every else f"{name}_inputs_{i}_{shift}[i]"
+                # A block of several is entered anew by every output.
+                start = "i = 0" if len(blocks) == 1 else f"i = 0, k = {row} * {len(inputs)}u"
+                lines += [
+                    f"        for ({start}; i < {len(inputs)}u; i++, k++)",
+                    f"            sum += ({kind}){weight} * {source}[{at}];",
+                ]
+            lines += [
                 f"        a = (double)sum * {scale} + (double){name}_bias_{i}[o];",
                 f"        {result}",
                 "    }",

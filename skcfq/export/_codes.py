@@ -3,6 +3,9 @@
 Whole widths are a stream of bits: each code in two's complement, its lowest bit first, one after
 the other, the last byte filled with zeros. At 2, 4 and 8 bits that is what ONNX stores for INT2,
 INT4 and INT8. Ternary codes go five to a byte, as digits of a number in base 3 (3**5 = 243).
+
+The codes of a matrix are packed block by block: outputs that share a width, and inputs whose codes
+share a power of two, which they are divided by first.
 """
 
 import math
@@ -28,8 +31,8 @@ def n_bytes(n_codes, bits):
     Parameters
     ----------
     n_codes : int
-    bits : {1.585, 2, ..., 8, 32}
-        `TERNARY`, a whole width, or `FLOAT`.
+    bits : {0, 1, 1.585, 2, ..., 8, 32}
+        `TERNARY`, a whole number of bits, or `FLOAT`.
 
     Returns
     -------
@@ -37,32 +40,87 @@ def n_bytes(n_codes, bits):
 
     Examples
     --------
-    >>> n_bytes(10, 3), n_bytes(10, TERNARY), n_bytes(10, FLOAT)
-    (4, 2, 40)
+    >>> n_bytes(10, 3), n_bytes(10, TERNARY), n_bytes(10, FLOAT), n_bytes(10, 0)
+    (4, 2, 40, 0)
     """
     return -(-n_codes // TRITS) if bits == TERNARY else -(-n_codes * bits // 8)
 
 
-def outputs_by_width(bits, n_outputs):
-    """Which outputs have which width, the narrowest width first.
+def coarse_bits(bits, shift):
+    """Bits of a code that is a multiple of ``2**shift`` within the limits of a width.
+
+    Parameters
+    ----------
+    bits : {1.585, 2, ..., 8, 32}
+    shift : int
+        At least 0.
+
+    Returns
+    -------
+    int or float
+        0 where no code but 0 is left.
+
+    Examples
+    --------
+    >>> coarse_bits(8, 3), coarse_bits(4, 6), coarse_bits(TERNARY, 1), coarse_bits(FLOAT, 0)
+    (5, 0, 0, 32)
+    """
+    if shift == 0:
+        return bits
+    return 0 if bits == TERNARY else max(0, bits - shift)
+
+
+def indices_by_value(values, n):
+    """Which outputs have which width, or which inputs which shift, the smallest first.
+
+    Parameters
+    ----------
+    values : float or tuple of float of length n
+        One for all, or one each.
+    n : int
+
+    Returns
+    -------
+    list of (value, ndarray of int)
+
+    Examples
+    --------
+    >>> indices_by_value((4, 2, 4), 3), indices_by_value(4, 2)
+    ([(2, array([1])), (4, array([0, 2]))], [(4, array([0, 1]))])
+    """
+    if not isinstance(values, tuple):
+        return [(values, np.arange(n))]
+    return [(value, np.flatnonzero(np.equal(values, value))) for value in sorted(set(values))]
+
+
+def list_blocks(bits, shifts, n_outputs, n_inputs):
+    """The blocks in which a matrix of codes is packed, without those that take no bits.
 
     Parameters
     ----------
     bits : float or tuple of float of length n_outputs
-    n_outputs : int
+        Width of the outputs.
+    shifts : tuple of int of length n_inputs, or None
+        The codes of input `i` are multiples of ``2**shifts[i]``; None: of 1.
+    n_outputs, n_inputs : int
 
     Returns
     -------
-    list of (width, ndarray of int)
+    list of (bits, shift, outputs, inputs)
+        Bits that each code takes, after division by ``2**shift``, and the indices of rows and
+        columns: by the width of the outputs, then by the shift of the inputs, the smallest first.
 
     Examples
     --------
-    >>> outputs_by_width((4, 2, 4), 3)
-    [(2, array([1])), (4, array([0, 2]))]
+    >>> list_blocks(4, (0, 4, 3), 2, 3)
+    [(4, 0, array([0, 1]), array([0])), (1, 3, array([0, 1]), array([2]))]
     """
-    if not isinstance(bits, tuple):
-        return [(bits, np.arange(n_outputs))]
-    return [(width, np.flatnonzero(np.equal(bits, width))) for width in sorted(set(bits))]
+    blocks = [
+        (coarse_bits(width, shift), shift, outputs, inputs)
+        for width, outputs in indices_by_value(bits, n_outputs)
+        for shift, inputs in indices_by_value(0 if shifts is None else shifts, n_inputs)
+    ]
+    return [block for block in blocks if block[0] > 0]
 
 
 def pack_codes(codes, bits):
@@ -71,8 +129,9 @@ def pack_codes(codes, bits):
     Parameters
     ----------
     codes : ndarray of int, any shape
-        From ``-2**(bits - 1)`` to ``2**(bits - 1) - 1``; -1, 0 and 1 for ternary.
-    bits : {1.585, 2, ..., 8}
+        From ``-2**(bits - 1)`` to ``2**(bits - 1) - 1``, which for a single bit is -1 and 0; -1, 0
+        and 1 for ternary; 0 for no bits.
+    bits : {0, 1, 1.585, 2, ..., 8}
 
     Returns
     -------
@@ -91,7 +150,7 @@ def pack_codes(codes, bits):
     array([ 1, -1,  0,  1], dtype=int8)
     """
     codes = np.asarray(codes).ravel()
-    low, high = (-1, 1) if bits == TERNARY else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    low, high = _limits(bits)
     if codes.size and not (low <= codes.min() and codes.max() <= high):
         raise ValueError(
             f"codes from {codes.min()} to {codes.max()} do not fit in {bits:.4g} bits: {low} to {high}."
@@ -105,6 +164,13 @@ def pack_codes(codes, bits):
     return np.packbits(each, bitorder="little").tobytes()
 
 
+def _limits(bits):
+    """Smallest and largest code."""
+    if bits == 0:
+        return 0, 0
+    return (-1, 1) if bits == TERNARY else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+
 def unpack_codes(packed, n_codes, bits):
     """Undo :func:`pack_codes`.
 
@@ -112,7 +178,7 @@ def unpack_codes(packed, n_codes, bits):
     ----------
     packed : bytes
     n_codes : int
-    bits : {1.585, 2, ..., 8}
+    bits : {0, 1, 1.585, 2, ..., 8}
 
     Returns
     -------
@@ -128,6 +194,8 @@ def unpack_codes(packed, n_codes, bits):
             f"{len(packed)} bytes of packed weights, {n_bytes(n_codes, bits)} are needed for "
             f"{n_codes} codes of {bits:.4g} bits."
         )
+    if bits == 0:
+        return np.zeros(n_codes, dtype=np.int8)
     data = np.frombuffer(packed, dtype=np.uint8)
     if bits == TERNARY:
         digits = (data[:, None] // POWERS % 3).ravel()

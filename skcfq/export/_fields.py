@@ -7,10 +7,14 @@ import numpy as np
 from ._codes import FLOAT
 
 #: The format that is written; every older one is read.
-VERSION = 2
+VERSION = 3
+
+#: Lowest bits that codes can do without: with the widest width, none is left.
+MAX_SHIFT = 8
 
 #: Limits of what is read: no deployed network of a table comes near them.
 MAX_WEIGHTS = 2**24
+MAX_ABSENT = 2**22
 MAX_LAYERS = 64
 MAX_COLUMNS = 2**16
 MAX_CELLS = 2**20
@@ -76,13 +80,18 @@ FIELDS = {
     "actions": optional(is_text),
     "info": is_info,
 }
-LAYER = {
+#: A layer before format 3.
+OLD_LAYER = {
     "n_inputs": whole(1, MAX_WEIGHTS),
     "n_outputs": whole(1, MAX_WEIGHTS),
     "bits": lambda v: is_width(v) or is_whole(v, FLOAT, FLOAT) or is_list(v, is_width, MAX_WEIGHTS),
     "relu": lambda v: isinstance(v, bool),
     "activation_bits": optional(whole(2, 8)),
     "activation_step": optional(lambda v: is_number(v) and math.isfinite(v)),
+}
+LAYER = {
+    **OLD_LAYER,
+    "shifts": optional(lambda v: is_list(v, whole(0, MAX_SHIFT), MAX_WEIGHTS)),
 }
 ENCODER = {
     "n_inputs": whole(1, MAX_COLUMNS),

@@ -1,14 +1,15 @@
 """A packed model as plain JSON values and arrays, and back. Everything that is read is checked.
 
-The manifest of format 2 is an object with the fields of ``_fields.FIELDS``; one that is not listed there
+The manifest of format 3 is an object with the fields of ``_fields.FIELDS``; one that is not listed there
 is refused, so nothing in a file is ignored. The arrays are ``0.codes`` (bytes), ``0.steps`` and
-``0.bias`` (float32) of the first layer, and so on. Format 1 had one width per layer, and is the same
-otherwise.
+``0.bias`` (float32) of the first layer, and so on. Format 3 added the field ``shifts`` of a layer, the
+lowest bits that the codes of each input do without; ``null`` where they have all. Format 1 had one width
+per layer. Otherwise the older formats are the same.
 """
 
 import numpy as np
 
-from ._codes import FLOAT, TERNARY, n_bytes, outputs_by_width
+from ._codes import FLOAT, TERNARY, list_blocks, n_bytes
 from ._encoder import CategoryColumn, Encoder, IgnoredColumn, NumberColumn
 from ._fields import (
     COLUMNS,
@@ -16,9 +17,11 @@ from ._fields import (
     FIELDS,
     LABELS,
     LAYER,
+    MAX_ABSENT,
     MAX_CELLS,
     MAX_COLUMNS,
     MAX_WEIGHTS,
+    OLD_LAYER,
     VERSION,
     check,
     is_list,
@@ -53,6 +56,7 @@ def write_manifest(model):
                 "relu": layer.relu,
                 "activation_bits": layer.activation_bits,
                 "activation_step": layer.activation_step,
+                "shifts": None if layer.shifts is None else list(layer.shifts),
             }
         )
         arrays[f"{i}.codes"] = np.frombuffer(layer.packed, dtype=np.uint8)
@@ -139,9 +143,12 @@ def read_manifest(manifest, arrays):
             f"{VERSION}: upgrade skcfq."
         )
     check(manifest, FIELDS, "the manifest")
-    layers = [_read_layer(i, each, arrays) for i, each in enumerate(manifest["layers"])]
+    fields = LAYER if manifest["format"] > 2 else OLD_LAYER
+    layers = [_read_layer(i, each, arrays, fields) for i, each in enumerate(manifest["layers"])]
     several = any(isinstance(layer.bits, tuple) for layer in layers)
     need(manifest["format"] > 1 or not several, "format 1 has one width per layer")
+    absent = sum(map(_n_absent, layers))
+    need(absent <= MAX_ABSENT, f"it has more than {MAX_ABSENT} weights that take no bits")
     if arrays:
         raise ValueError(f"it has arrays that no layer uses: {sorted(arrays)[:4]}.")
     classes = _read_classes(manifest["labels"], manifest["classes"])
@@ -171,21 +178,28 @@ def read_manifest(manifest, arrays):
     )
 
 
-def _read_layer(i, record, arrays):
+def _read_layer(i, record, arrays, fields):
     where = f"layer {i}"
-    check(record, LAYER, where)
+    check(record, fields, where)
     n_inputs, n_outputs = record["n_inputs"], record["n_outputs"]
     bits = _read_bits(record["bits"])
     if isinstance(bits, tuple):
         need(len(bits) == n_outputs, f"{where} has not one width for each output")
         need(len(set(bits)) > 1, f"{where} lists a width that all outputs share")
+    shifts = record.get("shifts")
+    if shifts is not None:
+        shifts = tuple(shifts)
+        need(bits != FLOAT, f"{where} has shifts of weights that are not quantized")
+        need(len(shifts) == n_inputs, f"{where} has not one shift for each input")
+        need(any(shifts), f"{where} lists shifts that are all 0")
     n_weights = n_inputs * n_outputs
     need(n_weights <= MAX_WEIGHTS, f"{where} has more than {MAX_WEIGHTS} weights")
     parts = [arrays.pop(f"{i}.{name}", None) for name in ("codes", "steps", "bias")]
     for part, dtype in zip(parts, (np.uint8, np.float32, np.float32), strict=True):
         need(part is not None and part.dtype == dtype and part.ndim == 1, f"{where} lacks an array")
     packed, steps, bias = parts
-    n_packed = sum(n_bytes(len(o) * n_inputs, b) for b, o in outputs_by_width(bits, n_outputs))
+    blocks = list_blocks(bits, shifts, n_outputs, n_inputs)
+    n_packed = sum(n_bytes(len(o) * len(i), width) for width, _, o, i in blocks)
     need(len(packed) == n_packed, f"{where} has weights of another size")
     need(len(steps) in (1, n_outputs) and len(bias) == n_outputs, f"{where} has wrong sizes")
     need(np.isfinite(steps).all() and (steps > 0).all(), f"{where} has steps that are not > 0")
@@ -198,11 +212,16 @@ def _read_layer(i, record, arrays):
     )
     layer = PackedLayer(
         n_inputs, n_outputs, bits, packed.tobytes(), steps, bias, record["relu"],
-        activation_bits, None if activation_step is None else float(activation_step),
+        activation_bits, None if activation_step is None else float(activation_step), shifts,
     )  # fmt: skip
     codes = layer.codes()  # refuses bytes that nobody packed
     need(bits != FLOAT or np.isfinite(codes).all(), f"{where} has infinite weights")
     return layer
+
+
+def _n_absent(layer):
+    """Weights that no byte of the file stands for."""
+    return layer.n_weights - sum(len(o) * len(i) for _, _, o, i, _ in layer.blocks())
 
 
 def _read_bits(bits):

@@ -8,12 +8,12 @@ is the first of the largest logits.
 """
 
 import dataclasses
-import math
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
 
-from ._codes import FLOAT, n_bytes, outputs_by_width, unpack_codes
+from ._codes import FLOAT, list_blocks, n_bytes, unpack_codes
 from ._threads import map_parts
 
 #: Rows computed at once: what is between two layers then stays in the processor's cache.
@@ -31,8 +31,9 @@ class PackedLayer:
         Width of the weights: log2(3) for ternary, 2 to 8, or 32 for float32 weights; a tuple where
         outputs have different ones.
     packed : bytes
-        The integer codes of the (n_outputs, n_inputs) matrix, row after row; where widths differ, first
-        the rows of the narrowest, and those of each width from a new byte on.
+        The integer codes of the (n_outputs, n_inputs) matrix, block by block, each row after row and
+        from a new byte on: the rows of the narrowest width first, and in them the inputs of the
+        smallest shift.
     steps : ndarray of float32, shape (n_outputs,) or (1,)
         Distance of two levels, per output or for all.
     bias : ndarray of float32, shape (n_outputs,)
@@ -42,6 +43,9 @@ class PackedLayer:
         Width of the outputs; None: floats.
     activation_step : float or None
         Distance of two levels of the outputs.
+    shifts : tuple of int of length n_inputs, or None
+        Lowest bits that are 0 in the codes of each input, 0 to 8, and that `packed` leaves out;
+        None: it holds all bits.
     """
 
     n_inputs: int
@@ -53,37 +57,56 @@ class PackedLayer:
     relu: bool
     activation_bits: int | None = None
     activation_step: float | None = None
+    shifts: tuple | None = None
 
     def codes(self):
         """Integer weights, ndarray of int8 (float32 weights as they are), shape (n_outputs, n_inputs)."""
         shape = (self.n_outputs, self.n_inputs)
         if self.bits == FLOAT:
             return np.frombuffer(self.packed, dtype="<f4").reshape(shape)
-        codes = np.empty(shape, dtype=np.int8)
-        for bits, outputs, packed in self.blocks():
-            rows = unpack_codes(packed, len(outputs) * self.n_inputs, bits)
-            codes[outputs] = rows.reshape(-1, self.n_inputs)
+        codes = np.zeros(shape, dtype=np.int8)
+        for bits, shift, outputs, inputs, packed in self.blocks():
+            block = unpack_codes(packed, len(outputs) * len(inputs), bits) << shift
+            codes[np.ix_(outputs, inputs)] = block.reshape(len(outputs), len(inputs))
         return codes
 
     def blocks(self):
-        """The packed weights by width, the narrowest first.
+        """The packed weights by the width of outputs and the shift of inputs, the smallest first.
 
         Returns
         -------
-        list of (bits, outputs, packed)
-            A width, the indices of the outputs that have it, and their bytes.
+        list of (bits, shift, outputs, inputs, packed)
+            Bits of each packed code, how many zeros follow them, the indices of outputs and inputs,
+            and the bytes. Weights that take no bits are in none.
         """
         blocks, start = [], 0
-        for bits, outputs in outputs_by_width(self.bits, self.n_outputs):
-            end = start + n_bytes(len(outputs) * self.n_inputs, bits)
-            blocks.append((bits, outputs, self.packed[start:end]))
+        for bits, shift, outputs, inputs in self._block_list():
+            end = start + n_bytes(len(outputs) * len(inputs), bits)
+            blocks.append((bits, shift, outputs, inputs, self.packed[start:end]))
             start = end
         return blocks
 
+    def _block_list(self):
+        return list_blocks(self.bits, self.shifts, self.n_outputs, self.n_inputs)
+
+    @property
+    def n_weights(self):
+        """How many weights there are, those that take no bits among them."""
+        return self.n_inputs * self.n_outputs
+
+    @property
+    def total_bits(self):
+        """Bits that all weights take, an exact Fraction; what fills up last bytes is not counted."""
+        return sum(
+            (len(o) * len(i) * Fraction(bits) for bits, _, o, i in self._block_list()), Fraction(0)
+        )
+
     @property
     def average_bits(self):
-        """Average width over the outputs."""
-        return math.fsum(self.bits) / len(self.bits) if isinstance(self.bits, tuple) else self.bits
+        """Average bits over the weights, rounded once; the width itself where all have one."""
+        if self.shifts is None and not isinstance(self.bits, tuple):
+            return self.bits
+        return float(self.total_bits / self.n_weights)
 
     @property
     def top(self):
@@ -122,6 +145,12 @@ class PackedModel:
     target: object
     actions: str | None
     info: dict
+
+    @property
+    def average_bits(self):
+        """Average bits over all weights, rounded once."""
+        total = sum(layer.total_bits for layer in self.layers)
+        return float(total / sum(layer.n_weights for layer in self.layers))
 
     @cached_property
     def _matrices(self):

@@ -149,11 +149,9 @@ def _metadata(model):
     """Facts about the model as text: what it is, what it was audited for, what its columns are."""
     manifest, arrays = write_manifest(model)
     text = json.dumps(manifest, allow_nan=False, separators=(",", ":"))
-    sizes = [layer.n_inputs * layer.n_outputs for layer in model.layers]
-    bits = [layer.average_bits for layer in model.layers]
     facts = {
-        "bits": bits,
-        "average_bits": float(np.average(bits, weights=sizes)),
+        "bits": [layer.average_bits for layer in model.layers],
+        "average_bits": model.average_bits,
         "activation_bits": [layer.activation_bits for layer in model.layers[:-1]],
         "bit_budget": model.info.get("bit_budget"),
         "classes": model.classes.tolist(),

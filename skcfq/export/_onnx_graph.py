@@ -10,7 +10,7 @@ bits, and that is wrong for 2-bit weights whose outputs are no multiple of 4.
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from ._codes import FLOAT, TERNARY, pack_codes
+from ._codes import FLOAT, TERNARY, indices_by_value, pack_codes
 from ._encoder import CategoryColumn, NumberColumn
 
 #: What the graph puts out.
@@ -50,7 +50,7 @@ class Graph:
         return name
 
     def weights(self, layer, to_real):
-        """Append a layer's codes, each in the narrowest type that holds it, and make them floats.
+        """Append a layer's codes, each in the narrowest type of its output's width, and make them floats.
 
         Parameters
         ----------
@@ -61,7 +61,7 @@ class Graph:
         """
         codes, parts, stored = layer.codes(), [], []
         kinds = {}
-        for bits, outputs, _ in layer.blocks():
+        for bits, outputs in indices_by_value(layer.bits, layer.n_outputs):
             kinds.setdefault(STORAGE.get(bits, INT8), []).extend(outputs)
         for storage, outputs in kinds.items():
             outputs = np.sort(outputs)

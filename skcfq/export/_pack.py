@@ -12,7 +12,7 @@ from .. import __version__
 from ..actions import Encoding
 from ..estimators import unwrap
 from ..quantization import linear_layers, quant_layers
-from ._codes import FLOAT, TERNARY, outputs_by_width, pack_codes
+from ._codes import FLOAT, TERNARY, list_blocks, pack_codes
 from ._model import PackedLayer, PackedModel
 from ._packed import PackedClassifier
 from ._read_encoding import pack_encoding
@@ -127,6 +127,7 @@ def _packed_layers(module):
                 hidden,
                 activation_bits,
                 activation_step,
+                _shifts(layer) if quantized else None,
             )
         )
     return tuple(packed)
@@ -136,11 +137,18 @@ def _quantized_weight(layer):
     codes = layer.codes().cpu().numpy()
     bits = tuple(width if isinstance(width, int) else TERNARY for width in layer.channel_bits)
     bits = bits if len(set(bits)) > 1 else bits[0]
+    blocks = list_blocks(bits, _shifts(layer), layer.out_features, layer.in_features)
     packed = [
-        pack_codes(codes[outputs], width)
-        for width, outputs in outputs_by_width(bits, layer.out_features)
+        pack_codes(codes[np.ix_(outputs, inputs)] >> shift, width)
+        for width, shift, outputs, inputs in blocks
     ]
     return bits, b"".join(packed), layer.steps().cpu().numpy().astype(np.float32).ravel()
+
+
+def _shifts(layer):
+    """Lowest bits that are 0 in the codes of each input; None if there are none."""
+    shifts = tuple(layer.input_shifts.tolist())
+    return shifts if any(shifts) else None
 
 
 def _float_weight(layer):

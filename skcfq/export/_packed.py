@@ -37,7 +37,7 @@ class PackedClassifier(ClassifierMixin, BaseEstimator):
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if the exported classifier was fitted with names.
     bits_ : tuple of float
-        Width of each layer's weights.
+        Bits of each layer's weights, on average.
     average_bits_ : float
         Average over all weights.
     target_ : label
@@ -86,14 +86,13 @@ class PackedClassifier(ClassifierMixin, BaseEstimator):
 
     @property
     def bits_(self):
-        """Width of each layer's weights, on average over its outputs."""
+        """Bits of each layer's weights, on average."""
         return tuple(layer.average_bits for layer in self.model.layers)
 
     @property
     def average_bits_(self):
-        """Average width over all weights."""
-        sizes = [layer.n_inputs * layer.n_outputs for layer in self.model.layers]
-        return sum(s * b for s, b in zip(sizes, self.bits_, strict=True)) / sum(sizes)
+        """Average bits over all weights, rounded once."""
+        return self.model.average_bits
 
     @property
     def target_(self):

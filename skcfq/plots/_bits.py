@@ -25,7 +25,8 @@ class LayerBitsDisplay:
     bit_budget : float, default=None
         The limit of `average_bits`.
     channel_bits : sequence of sequence of float, default=None
-        Bits of the weights of each output, for each layer. Where they differ, a line spans them.
+        Bits of the weights of each output, on average over its inputs, for each layer. Where they differ, a
+        line spans them.
 
     Attributes
     ----------
@@ -85,7 +86,13 @@ class LayerBitsDisplay:
             shapes=np.array([(layer.in_features, layer.out_features) for layer in layers]),
             average_bits=float(model.average_bits_),
             bit_budget=model.bit_budget,
-            channel_bits=model.channel_bits_,
+            channel_bits=[
+                [
+                    float(layer.output_bits(width) / layer.in_features)
+                    for width in layer.channel_bits
+                ]
+                for layer in layers
+            ],
         ).plot(ax)
 
     def plot(self, ax=None, **kwargs):
@@ -116,7 +123,7 @@ class LayerBitsDisplay:
             narrow, wide = min(widths), max(widths)
             name = _name(narrow)
             if wide > narrow:
-                name = f"{bits[row]:.3g} bits ({_name(narrow).removesuffix(' bits')} to {wide:g})"
+                name = f"{bits[row]:.3g} bits ({_name(narrow).removesuffix(' bits')} to {wide:.3g})"
                 ax.plot([narrow, wide], [row, row], color=GUIDE, linewidth=1.2, marker="|")
             # Ternary weights are packed five to a byte.
             each = [1 / 5 if _is_ternary(width) else width / 8 for width in widths]
@@ -144,4 +151,4 @@ def _is_ternary(width):
 
 
 def _name(width):
-    return "ternary" if _is_ternary(width) else f"{width:g} bits"
+    return "ternary" if _is_ternary(width) else f"{width:.3g} bits"

@@ -14,6 +14,7 @@ from ._functional import (
     quantize_codes,
     round_ste,
 )
+from ._input_shifts import choose_input_shifts
 from ._policy import (
     apply_allocation,
     average_bits,
@@ -44,6 +45,7 @@ __all__ = [
     "byte_budget_bits",
     "calibrate_clips",
     "canonical_bits",
+    "choose_input_shifts",
     "dequantize",
     "equalize",
     "expected_average_bits",

@@ -14,16 +14,16 @@ from fractions import Fraction
 import numpy as np
 
 from .._utils._errors import raise_problems
-from ._bits import canonical_bits, canonical_widths, exact_average, listed
+from ._bits import canonical_bits, canonical_widths, listed
 
 # Undominated pairs of bits and value that one layer may have in the exact search.
 MAX_PAIRS = 100_000
 
 
-def allocate_bits(values, sizes, bits, budget, pinned=None):
+def allocate_bits(values, sizes, bits, budget, pinned=None, costs=None):
     """Choose one width per layer: the most valuable allocation within the bit budget.
 
-    Maximises ``sum_l values[l, b_l]`` subject to ``sum_l sizes[l] * bits[b_l] <= budget * sum(sizes)``,
+    Maximises ``sum_l values[l, b_l]`` subject to ``sum_l costs[l][b_l] <= budget * sum(sizes)``,
     exactly. Of equally valuable allocations, the one with the widest first layer is taken, then
     the widest second, and so on: no layer could be wider at the same value.
 
@@ -41,6 +41,8 @@ def allocate_bits(values, sizes, bits, budget, pinned=None):
     pinned : dict of int to width, default=None
         Layers whose width is settled. They count for the budget; negative indices count from
         the last layer.
+    costs : sequence of shape (n_layers, n_widths) of fractions.Fraction or int, default=None
+        Bits that all weights of a layer take at each width, more for a wider one; ``None``: ``sizes[l] * bits[b]``.
 
     Returns
     -------
@@ -85,15 +87,18 @@ def allocate_bits(values, sizes, bits, budget, pinned=None):
             f"Allowed: at least {narrowest:.16g}, or add a narrower width to bits."
         )
     order = sorted(range(len(widths)), key=widths.__getitem__)
-    costs, capacity = _whole_costs(sizes, [widths[k] for k in order], budget)
+    if costs is None:
+        costs = [[size * Fraction(width) for width in widths] for size in sizes]
+    bits_of = [[row[k] for k in order] for row in costs]
+    costs, capacity = _whole_costs(bits_of, Fraction(min(budget, max(widths))) * sum(sizes))
     losses = _whole_losses([[row[k] for k in order] for row in values])
     choices = {layer: order.index(widths.index(width)) for layer, width in pinned.items()}
     capacity -= sum(costs[layer][choice] for layer, choice in choices.items())
     if capacity < 0:
-        least = [pinned.get(layer, narrowest) for layer in range(len(sizes))]
+        least = sum(row[choices.get(layer, 0)] for layer, row in enumerate(bits_of))
         raise ValueError(
             f"bit_budget={budget!r}: the pinned layers, with {narrowest:.4g} bits elsewhere, take "
-            f"{float(exact_average(sizes, least)):.6g} bits per weight. Raise the budget, or pin less."
+            f"{float(least / sum(sizes)):.6g} bits per weight. Raise the budget, or pin less."
         )
     free = [layer for layer in range(len(sizes)) if layer not in pinned]
     costs, losses = [costs[layer] for layer in free], [losses[layer] for layer in free]
@@ -131,19 +136,16 @@ def _checked(values, sizes, widths, pinned):
     return values.tolist(), sizes, settled
 
 
-def _whole_costs(sizes, widths, budget):
-    """Bits above the narrowest width, of each layer and width, and how many the budget allows.
+def _whole_costs(costs, capacity):
+    """Bits above the narrowest width, of each layer and width, and how many there is room for.
 
     Both in the largest unit in which all costs are whole.
     """
-    narrowest = Fraction(widths[0])
-    extra = [Fraction(width) - narrowest for width in widths]
-    unit = math.lcm(*(part.denominator for part in extra))
-    extra = [int(part * unit) for part in extra]
-    costs = [[size * part for part in extra] for size in sizes]
-    room = (Fraction(min(budget, widths[-1])) - narrowest) * sum(sizes) * unit
+    room = capacity - sum(row[0] for row in costs)
+    unit = math.lcm(*(cost.denominator for row in costs for cost in row))
+    costs = [[int((cost - row[0]) * unit) for cost in row] for row in costs]
     divisor = math.gcd(*(cost for row in costs for cost in row)) or 1
-    return [[cost // divisor for cost in row] for row in costs], math.floor(room / divisor)
+    return [[cost // divisor for cost in row] for row in costs], math.floor(room * unit / divisor)
 
 
 def _whole_losses(values):

@@ -12,6 +12,9 @@ TERNARY_BITS = math.log2(3)
 #: Widths in whole bits. One bit is not among them: signed weights need a zero.
 WHOLE_BITS = tuple(range(2, 9))
 
+#: Lowest bits that codes can do without: with the widest width, none is left.
+MAX_SHIFT = 8
+
 ALLOWED = '"ternary" (or 1.58), 2, 3, 4, 5, 6, 7, 8'
 
 
@@ -137,6 +140,32 @@ def levels(bits):
         return -1, 1
     half = 2 ** (bits - 1)
     return -half, half - 1
+
+
+def coarse_bits(bits, shift):
+    """Width of weights whose codes are multiples of ``2**shift`` within the limits of `bits`.
+
+    Parameters
+    ----------
+    bits : int or float
+        A width, in canonical form.
+    shift : int
+        At least 0.
+
+    Returns
+    -------
+    int or float
+        ``bits - shift``, and 0 where no code but 0 is left, as for ternary weights with any shift. A
+        single bit is the codes ``-2**shift`` and 0.
+
+    Examples
+    --------
+    >>> coarse_bits(8, 3), coarse_bits(4, 6), coarse_bits(TERNARY_BITS, 1)
+    (5, 0, 0)
+    """
+    if shift == 0:
+        return bits
+    return 0 if bits == TERNARY_BITS else max(0, bits - shift)
 
 
 def activation_levels(bits):

@@ -4,7 +4,7 @@ import collections
 import math
 from fractions import Fraction
 
-from ._bits import TERNARY_BITS, exact_average
+from ._bits import MAX_SHIFT, TERNARY_BITS, coarse_bits, exact_average
 from ._policy import quant_layers
 
 #: Bytes of a step, a bias or a clip.
@@ -15,8 +15,9 @@ def packed_bytes(model):
     """Bytes of a quantized network: packed codes, steps, biases and steps of activations.
 
     Codes of whole widths are a stream of bits, ternary codes go five to a byte; each layer, and in it
-    the outputs of each width, begin with a new byte. Where the outputs of a layer have widths of
-    their own, each takes a byte for it. Steps and biases are single precision.
+    the weights of each width of outputs and shift of inputs, begin with a new byte. Where outputs of a layer have widths
+    of their own, each takes a byte for it, and so does each input where inputs do with fewer bits. Steps and
+    biases are single precision.
 
     Parameters
     ----------
@@ -37,13 +38,19 @@ def packed_bytes(model):
 
 
 def _layer_bytes(layer):
-    """Bytes of a layer's codes, and of its widths if there are several."""
+    """Bytes of a layer's codes, of its widths if there are several, and of its shifts if there are any."""
     outputs = collections.Counter(layer.channel_bits)
-    codes = sum(_code_bytes(n * layer.in_features, width) for width, n in outputs.items())
-    return codes + (layer.out_features if len(outputs) > 1 else 0)
+    inputs = collections.Counter(layer.input_shifts.tolist())
+    codes = sum(
+        _code_bytes(n * m, coarse_bits(width, shift))
+        for width, n in outputs.items()
+        for shift, m in inputs.items()
+    )
+    widths = layer.out_features if len(outputs) > 1 else 0
+    return codes + widths + (layer.in_features if any(inputs) else 0)
 
 
-def byte_budget_bits(model, byte_budget, per_channel=False):
+def byte_budget_bits(model, byte_budget, per_channel=False, per_input=False):
     """The bit budget with which any allocation keeps a budget in bytes.
 
     Parameters
@@ -54,12 +61,15 @@ def byte_budget_bits(model, byte_budget, per_channel=False):
         Largest number of bytes, as :func:`packed_bytes` counts.
     per_channel : bool, default=False
         Whether outputs are going to have widths of their own.
+    per_input : bool, default=False
+        Whether inputs are going to do with fewer bits than those.
 
     Returns
     -------
     float
         Average bits per weight. It reckons with the bits that no layer's last byte uses, which are
-        none where the number of weights is a multiple of 8 and no width is ternary.
+        none where the number of weights is a multiple of 8 and no width is ternary. With `per_input`, 0
+        where there is no room for telling what each input does without.
 
     Raises
     ------
@@ -81,26 +91,27 @@ def byte_budget_bits(model, byte_budget, per_channel=False):
     for layer, size in zip(layers, sizes, strict=True):
         if layer.bits is not None:
             least += _layer_bytes(layer)
-            waste += (
-                8 * _layer_bytes(layer) - sum(map(Fraction, layer.channel_bits)) * layer.in_features
-            )
+            waste += 8 * _layer_bytes(layer) - layer.total_bits()
             continue
         least += _code_bytes(size, layer.candidate_bits[0])
         unused = [
             8 * _code_bytes(size, width) - size * Fraction(width) for width in layer.candidate_bits
         ]
         waste += max(unused)
-        if per_channel:
-            # A last byte for each width, and a byte for the width of each output.
-            waste += 8 * len(unused) + 8 * layer.out_features
+        # A last byte for each width and shift, and a byte for the width of each output and the shift of each input.
+        if per_channel or per_input:
+            waste += 8 * (len(unused) if per_channel else 1) * (1 + MAX_SHIFT if per_input else 1)
+        waste += 8 * (per_channel * layer.out_features + per_input * layer.in_features)
     if byte_budget < least:
         raise ValueError(
             f"byte_budget={byte_budget!r}: with the narrowest widths, and those that are pinned, the network "
             f"takes {least} bytes. Raise the budget, or add a narrower width to bits."
         )
     average = (8 * (byte_budget - _other_bytes(model)) - waste) / Fraction(sum(sizes))
-    # The narrowest widths are affordable, whatever last bytes waste.
-    average = max(average, exact_average(sizes, narrowest))
+    least = exact_average(sizes, narrowest)
+    if per_input and average < least:
+        return 0.0
+    average = max(average, least)  # the narrowest widths are affordable, whatever last bytes waste
     rounded = float(average)
     return rounded if Fraction(rounded) >= average else math.nextafter(rounded, math.inf)
 

@@ -5,7 +5,7 @@ import torch
 
 from ._bits import TERNARY_BITS, canonical_bits, levels
 from ._float import linear_layers
-from ._functional import dequantize, pact_quantize, quantize_codes
+from ._functional import coarse_limits, dequantize, pact_quantize, quantize_codes
 
 # Steps tried, as shares of the smallest step that clips nothing. That one comes first: of
 # equally good steps the first is kept.
@@ -19,7 +19,7 @@ N_AT_ONCE = 65_536
 
 
 @torch.no_grad()
-def mse_step(weight, bits, per_channel=True, importance=None):
+def mse_step(weight, bits, per_channel=True, importance=None, grain=None):
     """The step, on a grid, that quantizes a weight with the least squared error.
 
     The grid holds 1 to 120 % of the smallest step that clips nothing; for ternary weights also
@@ -35,6 +35,8 @@ def mse_step(weight, bits, per_channel=True, importance=None):
         One step per row of `weight`; otherwise one for all.
     importance : torch.Tensor of shape (in,), default=None
         Factor on the squared error of each input's weights; ``None``: all count alike.
+    grain : torch.Tensor of shape (in,), default=None
+        Powers of two that the codes of each input are multiples of; ``None``: all are 1.
 
     Returns
     -------
@@ -54,10 +56,20 @@ def mse_step(weight, bits, per_channel=True, importance=None):
     tensor([[0.5000],
             [2.0000]])
     """
+    grain = weight.new_ones(()) if grain is None else grain.to(weight)
     q_min, q_max = levels(bits)
-    rows = weight if per_channel else weight.reshape(1, -1)
-    # The smallest step that clips nothing, shape (out or 1, 1).
-    whole = torch.maximum(rows.amax(1, keepdim=True) / q_max, rows.amin(1, keepdim=True) / q_min)
+    low, high = coarse_limits(q_min, q_max, grain)
+    weight = weight * (low < high)  # what can be 0 alone sets no range
+    shape = weight.shape if per_channel else (1, -1)
+    rows, grain, low, high = (
+        each.expand(weight.shape).reshape(shape) for each in (weight, grain, low, high)
+    )
+    # The smallest step that clips nothing, shape (out or 1, 1). A single bit has no positive code.
+    ranges = [
+        (rows / (limit * grain)).nan_to_num_(posinf=0.0, neginf=0.0).amax(1, keepdim=True)
+        for limit in (low, high)
+    ]
+    whole = torch.maximum(*ranges)
     spare = weight.abs().max() / q_max
     whole = torch.where(whole > 0, whole, torch.where(spare > 0, spare, torch.ones_like(spare)))
     steps = whole * whole.new_tensor(GRID).view(-1, 1, 1)  # (n_steps, out or 1, 1)
@@ -65,10 +77,11 @@ def mse_step(weight, bits, per_channel=True, importance=None):
         steps = torch.cat([steps, rows.abs().mean(1, keepdim=True)[None]])
     steps.clamp_(min=torch.finfo(weight.dtype).tiny)
     factor = weight.new_ones(()) if importance is None else importance.to(weight)
-    factor = factor.expand(weight.shape).reshape(rows.shape)
+    factor = factor.expand(weight.shape).reshape(shape)
     errors = []
     for part in steps.split(max(1, N_AT_ONCE // weight.numel())):
-        quantized = dequantize(quantize_codes(rows, part, q_min, q_max), part)
+        part = part * grain
+        quantized = dequantize(quantize_codes(rows, part, low, high), part)
         errors.append(quantized.sub_(rows).square_().mul_(factor).sum(2, keepdim=True))
     return steps.gather(0, torch.cat(errors).argmin(0, keepdim=True))[0]
 

@@ -35,6 +35,30 @@ def quantize_codes(x, step, q_min, q_max):
     return (x / step).round_().clamp_(q_min, q_max)
 
 
+def coarse_limits(q_min, q_max, grain):
+    """Smallest and largest multiple of each grain within limits, counted in grains.
+
+    Parameters
+    ----------
+    q_min, q_max : int, or torch.Tensor of shape (out, 1)
+        Smallest and largest code.
+    grain : torch.Tensor of shape (in,)
+        What codes of each input are multiples of, a power of two.
+
+    Returns
+    -------
+    low, high : torch.Tensor of shape (in,) or (out, in)
+        Both 0 where only 0 is left.
+
+    Examples
+    --------
+    >>> import torch
+    >>> coarse_limits(-8, 7, torch.tensor([1.0, 4.0, 16.0]))
+    (tensor([-8., -2., -0.]), tensor([7., 1., 0.]))
+    """
+    return (q_min / grain).ceil(), (q_max / grain).floor()
+
+
 def dequantize(codes, step):
     """Values of integer codes: ``codes * step``.
 

@@ -1,12 +1,10 @@
 """What widths a model prefers, costs and has: functions of its parameters and buffers alone."""
 
-import itertools
-
 import numpy as np
 import torch
 
 from .._utils._errors import raise_problems
-from ._bits import canonical_bits, exact_average, listed
+from ._bits import canonical_bits, listed
 from ._quant_linear import QuantLinear
 
 
@@ -142,15 +140,14 @@ def average_bits(model):
     4.0
     """
     layers = quant_layers(model)
-    bits = [layer.channel_bits for layer in layers]
-    searching = [index for index, width in enumerate(bits) if width is None]
+    bits = [layer.total_bits() for layer in layers]
+    searching = [index for index, total in enumerate(bits) if total is None]
     if searching:
         raise RuntimeError(
             f"Layers {searching} still search their widths: call apply_allocation first, "
             "or ask for expected_average_bits."
         )
-    sizes = [layer.in_features for layer in layers for _ in range(layer.out_features)]
-    return float(exact_average(sizes, itertools.chain.from_iterable(bits)))
+    return float(sum(bits) / sum(layer.n_weights for layer in layers))
 
 
 def bit_preferences(model):

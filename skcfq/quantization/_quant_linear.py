@@ -8,15 +8,16 @@ them by a share of their size, the same for wide and narrow widths, which is wha
 scale is meant to bring about.
 """
 
-import math
+import collections
+from fractions import Fraction
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ._bits import canonical_bits, canonical_widths, levels, listed
+from ._bits import MAX_SHIFT, canonical_bits, canonical_widths, coarse_bits, levels, listed
 from ._calibration import mse_step
-from ._functional import lsq_grad_scale, lsq_quantize, quantize_codes
+from ._functional import coarse_limits, lsq_grad_scale, lsq_quantize, quantize_codes
 from ._state import check_same
 
 
@@ -30,7 +31,7 @@ class QuantLinear(nn.Module):
     (Gumbel-softmax). After :meth:`fix_bits` only the fixed width is computed, or with steps per
     channel that of each output. Weights are signed; the bias stays in full precision. Pruned
     weights count as 0 in everything that is computed, whatever training makes of the parameter
-    behind them.
+    behind them. Inputs may do with fewer bits than the outputs' widths, see :meth:`coarsen`.
 
     Parameters
     ----------
@@ -63,6 +64,8 @@ class QuantLinear(nn.Module):
         Index of the fixed width of each step, -1 while searching.
     kept : buffer, bool of shape (out_features, in_features)
         False where a weight is pruned, see :meth:`prune`.
+    input_shifts : buffer, int64 of shape (in_features,)
+        Lowest bits that are 0 in the codes of each input, 0 at first.
     held_codes : buffer of shape (out_features, in_features) or None
         Integer weights that training leaves as they are, see :meth:`hold_codes`.
 
@@ -99,6 +102,7 @@ class QuantLinear(nn.Module):
         self.log_step = nn.Parameter(torch.empty(n_candidates, n_steps, 1))
         self.bit_logits = nn.Parameter(torch.zeros(n_candidates))
         self.register_buffer("bit_index", torch.full((n_steps,), 0 if n_candidates == 1 else -1))
+        self.register_buffer("input_shifts", torch.zeros(in_features, dtype=torch.int64))
         self.register_buffer("held_codes", None)
         self.register_buffer("kept", torch.ones(out_features, in_features, dtype=torch.bool))
         self.register_buffer(
@@ -151,8 +155,9 @@ class QuantLinear(nn.Module):
     @torch.no_grad()
     def reset_steps(self):
         """Set each width's step to :func:`mse_step` of the present weights."""
+        weight, grain = self._kept_weight(), self.grain()
         for log_step, bits in zip(self.log_step, self.candidate_bits, strict=True):
-            log_step.copy_(mse_step(self._kept_weight(), bits, self.per_channel).log_())
+            log_step.copy_(mse_step(weight, bits, self.per_channel, grain=grain).log_())
 
     @torch.no_grad()
     def prune(self, kept):
@@ -165,6 +170,54 @@ class QuantLinear(nn.Module):
         """
         self.kept &= kept
         self.reset_steps()
+
+    @torch.no_grad()
+    def coarsen(self, shifts):
+        """Let the lowest bits of some inputs' codes be 0, and set the steps anew.
+
+        The weights of input `i` then take ``shifts[i]`` bits less than the widths of the outputs, see
+        :func:`coarse_bits`: an input can have a width of its own though steps belong to outputs, and what is
+        computed is integer weights times a step per output as before.
+
+        Parameters
+        ----------
+        shifts : sequence of int of shape (in_features,)
+            From 0 to 8; a weight that no bit is left for is 0.
+
+        Raises
+        ------
+        ValueError
+            If there are not as many as inputs, or one lies outside.
+
+        Examples
+        --------
+        >>> layer = QuantLinear(4, 3, bits=(4,))
+        >>> layer.coarsen([0, 0, 2, 4])
+        >>> layer.bits, (layer.codes() % layer.grain()).any().item()
+        (2.5, False)
+        """
+        shifts = torch.as_tensor(shifts)
+        if (
+            shifts.shape != (self.in_features,)
+            or not torch.isin(shifts, torch.arange(1 + MAX_SHIFT)).all()
+        ):
+            raise ValueError(
+                f"shifts={shifts.tolist()!r}: {self.in_features} whole numbers from 0 to {MAX_SHIFT}, one per "
+                "input, are needed."
+            )
+        self.release_codes()
+        self.input_shifts.copy_(shifts)
+        self.reset_steps()
+
+    def grain(self):
+        """What the codes of each input are multiples of, ``2**input_shifts``.
+
+        Returns
+        -------
+        torch.Tensor of shape (in_features,)
+            In the type of the weights.
+        """
+        return (torch.ones_like(self.input_shifts) << self.input_shifts).to(self.weight)
 
     def _kept_weight(self):
         return self.weight * self.kept
@@ -209,10 +262,11 @@ class QuantLinear(nn.Module):
     def _through(self, share):
         """Mix the quantized weights of all candidates; only `share` gets a gradient."""
         with torch.no_grad():
-            steps = self.log_step.exp()
+            grain = self.grain()
+            steps = self.log_step.exp() * grain
             candidates = (self._kept_weight() / steps).round_()  # (n_candidates, out, in)
             for codes, (q_min, q_max, _) in zip(candidates, self._lsq_constants, strict=True):
-                codes.clamp_(q_min, q_max)
+                codes.clamp_(*coarse_limits(q_min, q_max, grain))
             candidates.mul_(steps)
         return (share @ candidates.flatten(1)).view_as(self.weight)
 
@@ -220,7 +274,11 @@ class QuantLinear(nn.Module):
         step = self._log_step(index).exp()
         if self.held_codes is not None:
             return self.held_codes * step
-        return lsq_quantize(self._kept_weight(), step, *self._constants(index))
+        q_min, q_max, grad_scale = self._constants(index)
+        if self.input_shifts.any():
+            grain = self.grain()
+            step, (q_min, q_max) = step * grain, coarse_limits(q_min, q_max, grain)
+        return lsq_quantize(self._kept_weight(), step, q_min, q_max, grad_scale)
 
     # An index is an int, or a tensor of shape (out_features,) where outputs have widths of their own.
 
@@ -279,21 +337,49 @@ class QuantLinear(nn.Module):
     def bits(self):
         """The fixed width, an int or `TERNARY_BITS`; None while searching.
 
-        The average, a float, if outputs have widths of their own.
+        The average, a float, if outputs or inputs have widths of their own.
         """
         index = self._index()
-        if index is None or isinstance(index, int):
-            return None if index is None else self.candidate_bits[index]
-        return math.fsum(self.channel_bits) / self.out_features
+        if index is None:
+            return None
+        if isinstance(index, int) and not self.input_shifts.any():
+            return self.candidate_bits[index]
+        return float(self.total_bits() / self.n_weights)
 
     @property
     def channel_bits(self):
-        """The fixed width of each output, a tuple of length out_features; None while searching."""
+        """The fixed width of each output, a tuple of length out_features; None while searching.
+
+        Inputs may do with less, see :meth:`coarsen`.
+        """
         index = self._index()
         if index is None:
             return None
         indices = [index] * self.out_features if isinstance(index, int) else index.tolist()
         return tuple(self.candidate_bits[k] for k in indices)
+
+    def output_bits(self, bits):
+        """Bits that the weights of one output take at a width.
+
+        Parameters
+        ----------
+        bits : int or float
+            In canonical form.
+
+        Returns
+        -------
+        fractions.Fraction
+            Exact.
+        """
+        shifts = collections.Counter(self.input_shifts.tolist())
+        return sum(n * Fraction(coarse_bits(bits, shift)) for shift, n in shifts.items())
+
+    def total_bits(self):
+        """Bits that all weights take at the fixed widths, an exact Fraction; None while searching."""
+        if self.channel_bits is None:
+            return None
+        widths = collections.Counter(self.channel_bits)
+        return sum(n * self.output_bits(width) for width, n in widths.items())
 
     @property
     def n_weights(self):
@@ -334,7 +420,13 @@ class QuantLinear(nn.Module):
         """
         if self.held_codes is not None:
             return self.held_codes.to(torch.int8)
-        return quantize_codes(self._kept_weight(), self.steps(), *self.limits()).to(torch.int8)
+        grain = self.grain()
+        limits = coarse_limits(*self.limits(), grain)
+        return (
+            quantize_codes(self._kept_weight(), self.steps() * grain, *limits)
+            .mul_(grain)
+            .to(torch.int8)
+        )
 
     def limits(self):
         """Smallest and largest code of the fixed widths.
@@ -353,7 +445,7 @@ class QuantLinear(nn.Module):
         Parameters
         ----------
         codes : torch.Tensor of shape (out_features, in_features)
-            Within :meth:`limits`.
+            Within :meth:`limits`, multiples of :meth:`grain`.
         steps : torch.Tensor of shape (out_features or 1, 1)
             Positive.
         """

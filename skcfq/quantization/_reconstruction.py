@@ -3,7 +3,7 @@
 import torch
 
 from ._calibration import mse_step
-from ._functional import quantize_codes
+from ._functional import coarse_limits, quantize_codes
 
 #: Share of the mean variance of the inputs that is added to each: inputs that hardly vary would
 #: else be rounded arbitrarily.
@@ -63,7 +63,7 @@ def reconstruct(layer, inputs, outputs, weight=None):
     cross += ridge * layer.weight.double()
     wanted = torch.linalg.solve(moments, cross, left=False)
     steps = _nearest_steps(layer, wanted, moments.diagonal())
-    codes, steps = _descend(wanted, steps, layer.limits(), moments, layer.kept)
+    codes, steps = _descend(wanted, steps, layer.limits(), layer.grain(), moments, layer.kept)
     layer.set_codes(codes, steps)
     if layer.bias is not None:
         layer.bias.copy_(centre_out - layer.quantized_weight().double() @ centre_in)
@@ -90,22 +90,23 @@ def _nearest_steps(layer, wanted, importance):
     steps = wanted.new_ones(len(layer.bit_index), 1)
     for index in layer.bit_index.unique().tolist():
         width = layer.candidate_bits[index]
-        found = mse_step(wanted * layer.kept, width, layer.per_channel, importance)
+        found = mse_step(wanted * layer.kept, width, layer.per_channel, importance, layer.grain())
         steps = torch.where((layer.bit_index == index)[:, None], found, steps)
     return steps
 
 
-def _descend(wanted, steps, limits, moments, kept):
+def _descend(wanted, steps, limits, grain, moments, kept):
     """Codes and steps by coordinate descent on ``tr (W - sQ) M (W - sQ)'``, from nearest rounding."""
-    q_min, q_max = limits
-    codes = quantize_codes(wanted, steps, q_min, q_max) * kept  # (out, in)
+    grain = grain.to(wanted)
+    low, high = (each.expand(wanted.shape) for each in coarse_limits(*limits, grain))
+    codes = quantize_codes(wanted, steps * grain, low, high).mul_(grain * kept)  # (out, in)
     for _ in range(N_SWEEPS):
         before = codes.clone()
         for i in moments.diagonal().argsort(descending=True, stable=True).tolist():
             # The code at which the errors of all weights of an output, seen by input i, cancel.
             seen = (codes * steps - wanted) @ moments[i] / moments[i, i]
-            best = codes[:, i : i + 1] - seen[:, None] / steps
-            codes[:, i : i + 1] = best.round_().clamp_(q_min, q_max) * kept[:, i : i + 1]
+            best = (codes[:, i] - seen / steps[:, 0]).div_(grain[i]).round_()
+            codes[:, i] = best.clamp_(low[:, i], high[:, i]).mul_(grain[i] * kept[:, i])
         seen = codes @ moments
         along, size = (seen * wanted).sum(1, keepdim=True), (seen * codes).sum(1, keepdim=True)
         if len(steps) == 1:

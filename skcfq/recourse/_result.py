@@ -72,6 +72,25 @@ class RecourseResult:
                 parts[name] = value[rows]
         return RecourseResult(**{**parts, "counterfactual": self.counterfactual.iloc[rows]})
 
+    def followed_by(self, other):
+        """The results of these people and of others, in this order.
+
+        Parameters
+        ----------
+        other : RecourseResult
+            Of the same encoding and features.
+
+        Returns
+        -------
+        RecourseResult
+        """
+        parts = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        for name, value in parts.items():
+            if isinstance(value, np.ndarray):
+                parts[name] = np.concatenate([value, getattr(other, name)])
+        frames = [self.counterfactual, other.counterfactual]
+        return RecourseResult(**{**parts, "counterfactual": pd.concat(frames, ignore_index=True)})
+
     def to_frame(self):
         """The counterfactual rows with ``recourse_cost``, ``_success`` and ``_status`` columns.
 

@@ -1,6 +1,6 @@
 """Losses, teacher recourse and the one training loop: joins recourse and quantization."""
 
-from ._allocate import allocate_by_preference, allocate_by_value
+from ._allocate import allocate_by_preference, allocate_by_sensitivity, allocate_by_value
 from ._batches import Batch, BatchDataset, TensorBatches
 from ._calibration import Calibration, conformal_offset
 from ._deploy import deployed
@@ -11,6 +11,7 @@ from ._objectives import Lesson, PaperObjective, Prepared, TaskObjective
 from ._post_training import OutputObjective, WeightObjective
 from ._rows import held_out_split, merge_rows, validation_split
 from ._sensitivity import FisherSensitivity, RecourseSensitivity
+from ._synthetic import recombined, with_synthetic
 from ._terms import Step, short_action
 
 __all__ = [
@@ -32,13 +33,16 @@ __all__ = [
     "TrainingPlan",
     "WeightObjective",
     "allocate_by_preference",
+    "allocate_by_sensitivity",
     "allocate_by_value",
     "conformal_offset",
     "deployed",
     "held_out_split",
     "merge_rows",
+    "recombined",
     "short_action",
     "train",
     "validation_split",
+    "with_synthetic",
     "wrap_net",
 ]

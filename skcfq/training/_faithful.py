@@ -1,6 +1,7 @@
 """The faithful objective: hold the boundary where the teacher has it, from both sides."""
 
 import dataclasses
+import numbers
 
 import numpy as np
 import torch
@@ -34,6 +35,9 @@ class DistilTerm:
 #: The inner margin is at most so many standard deviations of the student's error at the advice: a
 #: margin that nothing threatens would only make the student lenient.
 MARGIN_IN_ERRORS = 10.0
+
+#: Rows that synthetic people fill up to, at most.
+MOST_ROWS = 20_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +97,10 @@ class FaithfulObjective(BaseEstimator):
         Weight of the labels' cross-entropy.
     bit_cost : float, default=0.01
         Strength of the price of bits while widths are searched.
+    n_synthetic : int or "auto", default="auto"
+        How many synthetic people, each put together of two training rows, are learned from beside the real
+        ones: what is learned from the teacher needs no labels. ``"auto"`` fills the rows up to as
+        many as the network has weights, and to 20,000 at most.
 
     Examples
     --------
@@ -115,6 +123,7 @@ class FaithfulObjective(BaseEstimator):
         rho=0.05,
         task=0.0,
         bit_cost=0.01,
+        n_synthetic="auto",
     ):
         self.eta = eta
         self.distil = distil
@@ -123,6 +132,7 @@ class FaithfulObjective(BaseEstimator):
         self.rho = rho
         self.task = task
         self.bit_cost = bit_cost
+        self.n_synthetic = n_synthetic
 
     def problems(self):
         """Sentences about wrong parameters, empty if there are none."""
@@ -130,7 +140,17 @@ class FaithfulObjective(BaseEstimator):
         problems = negative_values(self, names)
         if not problems and not 0 < self.rho < 1:
             problems.append(f"rho={self.rho!r}: a share between 0 and 1 is needed.")
+        n = self.n_synthetic
+        whole = isinstance(n, numbers.Integral) and not isinstance(n, bool) and n >= 0
+        if not whole and not (isinstance(n, str) and n == "auto"):
+            problems.append(f'n_synthetic={n!r}: a whole number >= 0 or "auto" is needed.')
         return problems
+
+    def count_synthetic(self, n_rows, n_weights):
+        """How many synthetic people are learned from beside so many rows, with a network of so many weights."""
+        if self.n_synthetic != "auto":
+            return int(self.n_synthetic)
+        return max(0, min(n_weights, MOST_ROWS) - n_rows)
 
     def prepare(self, lesson):
         """The terms, points on the way of each person's advice, and the teacher's logits there.

@@ -4,15 +4,22 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
-from ..quantization import linear_layers, mse_clip, pact_quantize, quant_layers
+from ..quantization import (
+    choose_input_shifts,
+    linear_layers,
+    mse_clip,
+    pact_quantize,
+    quant_layers,
+)
 from ..recourse import target_margin
 
 
 class LayerSensitivity(BaseEstimator):
     """Common part: what rounding changes in the outputs of one layer, all others left as they are."""
 
-    def __init__(self, *, per_channel=False):
+    def __init__(self, *, per_channel=False, per_input=False):
         self.per_channel = per_channel
+        self.per_input = per_input
 
     def _points(self, lesson):
         """Rows at which the change is looked at, tensor of shape (n_points, n_columns)."""
@@ -69,6 +76,35 @@ class LayerSensitivity(BaseEstimator):
             for i, layer in enumerate(quant_layers(module))
         ]
         return values if self.per_channel else np.stack(values)
+
+    @torch.no_grad()
+    def input_shifts(self, module, network, lesson, budget):
+        """Lowest bits that each input can do without, see :func:`~skcfq.quantization.choose_input_shifts`.
+
+        Parameters
+        ----------
+        module : QuantMLP
+            With candidate widths and their steps.
+        network : torch.nn.Module
+            What it quantizes, linear layers with ReLUs between them.
+        lesson : Lesson
+        budget : float
+            Average bits per weight.
+
+        Returns
+        -------
+        list of list of int
+            For each layer one per input.
+        """
+        linears = linear_layers(network)
+        inputs = layer_inputs(linears, self._points(lesson))
+        importances = [0.0] * len(linears)
+        for share, gradients in self._slopes(linears, inputs, lesson):
+            for i, (x, gradient) in enumerate(zip(inputs, gradients, strict=True)):
+                # The bias makes up for what is the same everywhere.
+                varying = (x - share @ x / share.sum()).square_()
+                importances[i] += (share[:, None] * gradient.square()).T @ varying
+        return choose_input_shifts(quant_layers(module), importances, budget)
 
     @torch.no_grad()
     def activation_values(self, widths, network, lesson):

@@ -29,7 +29,15 @@ SCHEMES = {
     "mixed, 8-bit activations": ((2, 3, 4, 8), 8),
     "per output": ((1.58, 2, 3, 4, 5, 8), None),
     "per output, 4-bit activations": ((1.58, 2, 4, 6), 4),
+    "per output and input": ((1.58, 2, 3, 4, 5, 8), None),
+    "per output and input, 4-bit activations": ((1.58, 2, 4, 6), 4),
 }
+
+
+def allocation(scheme):
+    if "per output" not in scheme:
+        return None
+    return RecourseSensitivity(per_channel=True, per_input="input" in scheme)
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +56,7 @@ def classifier(credit, teacher):
         return QATClassifier(
             (16, 8), teacher=teacher, bits=bits, bit_budget=8 if isinstance(bits, int | float) else 4.5,
             activation_bits=activation_bits, actions=credit.actions, target="granted",
-            allocation=RecourseSensitivity(per_channel=True) if "per output" in scheme else None,
+            allocation=allocation(scheme),
             max_epochs=2, random_state=0,
         ).fit(credit.data, credit.target)  # fmt: skip
 
@@ -95,7 +103,7 @@ class Published:
             (128, 64), teacher=self.teacher, bits=bits, activation_bits=activation_bits,
             bit_budget=8 if isinstance(bits, int | float) else 4, actions=self.data.actions,
             target=self.data.favourable, max_epochs=1, random_state=0,
-            allocation=RecourseSensitivity(per_channel=True) if "per output" in scheme else None,
+            allocation=allocation(scheme),
         ).fit(self.X, self.y)  # fmt: skip
 
     @functools.cache  # noqa: B019  # kept as long as the session

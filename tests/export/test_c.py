@@ -16,7 +16,7 @@ from tests.actions.test_encoding import people
 from .c_driver import raw_doubles, run_c
 from .conftest import SCHEMES, random_people
 from .test_onnx import with_encoder
-from .test_packed import halfway, hand_made
+from .test_packed import coarse, halfway, hand_made
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -95,6 +95,30 @@ def test_wide_layers_do_not_overflow(tmp_path):
     model = dataclasses.replace(hand_made([1, 2]).model, layers=(first, last))
     logits, _ = run_c(tmp_path, export_c(PackedClassifier(model)), np.array([[255.0]]), 2)
     assert logits.tolist() == [[-128.0 * 255 * n, 127.0 * 255 * n]]
+
+
+@pytest.mark.parametrize("empty", [(), (0,), (1, 2), (0, 1, 2)])
+@pytest.mark.parametrize("activation_bits", [None, 4])
+def test_shifts_of_inputs(tmp_path, activation_bits, empty):
+    """Also where no bits are left, for all that a layer takes in: no variable is unused."""
+    packed = coarse(1, activation_bits, empty)[1]
+    x = np.random.default_rng(0).normal(size=(500, 9))
+    logits, decided = run_c(tmp_path, export_c(packed), x, 3)
+    assert (logits.std(axis=0) > 0.1).all() == (not empty)
+    np.testing.assert_allclose(logits, packed.logits(x), rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(packed.classes_[decided], packed.predict(x))
+
+
+def test_indices_are_written_where_they_are_needed(classifier):
+    """None without shifts, and none for a shift that all inputs share."""
+    assert "_inputs_" not in export_c(classifier("per output"))
+    packed = hand_made([4, 8])
+    layer = dataclasses.replace(
+        packed.model.layers[0], packed=bytes([0b010_001]), bits=5, shifts=(2,)
+    )
+    header = export_c(PackedClassifier(dataclasses.replace(packed.model, layers=(layer,))))
+    assert "_inputs_" not in header
+    assert "(model_code(model_weights_0_0, k, 3u) * 4)" in header
 
 
 def test_levels_are_rounded_half_to_even(tmp_path):

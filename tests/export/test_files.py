@@ -23,6 +23,7 @@ from tests.actions.test_encoding import people
 from .conftest import SCHEMES
 from .fuzz import damaged, made_up
 from .test_isolation import BLOCK, USE, run, write_rows
+from .test_packed import coarse, hand_made
 
 
 @pytest.fixture(scope="module")
@@ -59,17 +60,66 @@ def test_round_trip(tmp_path, credit, classifier, scheme):
     assert (tmp_path / "a.skcfq").read_bytes() == (tmp_path / "b.skcfq").read_bytes()
 
 
-def test_the_first_format_is_read_and_has_one_width_per_layer(path, credit, classifier):
-    for scheme in ("mixed", "per output"):
-        packed = export_packed(classifier(scheme))
-        manifest, arrays = write_manifest(packed.model)
-        write(path, {**manifest, "format": 1}, arrays)
-        if scheme == "mixed":
-            loaded = skcfq.load(path)
-            np.testing.assert_array_equal(loaded.logits(credit.data), packed.logits(credit.data))
-        else:
-            with pytest.raises(ValueError, match="format 1 has one width per layer"):
-                skcfq.load(path)
+def older(manifest, version):
+    """The manifest as an older format has it: no layer tells shifts."""
+    layers = [{k: v for k, v in each.items() if k != "shifts"} for each in manifest["layers"]]
+    return {**manifest, "format": version, "layers": layers}
+
+
+@pytest.mark.parametrize(
+    ("version", "scheme", "sentence"),
+    [
+        (1, "mixed", None),
+        (2, "mixed", None),
+        (2, "per output", None),
+        (1, "per output", "format 1 has one width per layer"),
+        (2, "per output and input", "layer [012] has weights of another size"),
+        (3, "mixed", r"layer 0 lacks the fields \['shifts'\]"),
+    ],
+)
+def test_older_formats_are_read(path, credit, classifier, version, scheme, sentence):
+    packed = export_packed(classifier(scheme))
+    manifest, arrays = write_manifest(packed.model)
+    write(path, older(manifest, version), arrays)
+    if sentence is None:
+        loaded = skcfq.load(path)
+        np.testing.assert_array_equal(loaded.logits(credit.data), packed.logits(credit.data))
+    else:
+        with pytest.raises(ValueError, match=sentence):
+            skcfq.load(path)
+
+
+def test_older_formats_have_no_shifts(path, packed):
+    manifest, arrays = write_manifest(packed.model)
+    for version in (1, 2):
+        write(path, {**manifest, "format": version}, arrays)
+        with pytest.raises(ValueError, match=r"fields that are not known: \['shifts'\]"):
+            skcfq.load(path)
+
+
+@pytest.mark.parametrize("activation_bits", [None, 4])
+def test_shifts_survive(tmp_path, monkeypatch, activation_bits):
+    packed = coarse(1, activation_bits)[1]
+    skcfq.save(packed, tmp_path / "a.skcfq")
+    loaded = skcfq.load(tmp_path / "a.skcfq")
+    x = np.random.default_rng(0).normal(size=(100, 9))
+    np.testing.assert_array_equal(loaded.logits(x), packed.logits(x))
+    assert [layer.shifts for layer in loaded.model.layers] == [
+        layer.shifts for layer in packed.model.layers
+    ]
+    assert loaded.average_bits_ == packed.average_bits_
+    # Weights without bytes are what a small file could claim any number of.
+    monkeypatch.setattr("skcfq.export._manifest.MAX_ABSENT", 10)
+    with pytest.raises(ValueError, match="it has more than 10 weights that take no bits"):
+        skcfq.load(tmp_path / "a.skcfq")
+
+
+def test_shifts_of_full_precision_are_refused(path, teacher):
+    manifest, arrays = write_manifest(export_packed(teacher).model)
+    manifest["layers"][1]["shifts"] = [1] * 16
+    write(path, manifest, arrays)
+    with pytest.raises(ValueError, match="layer 1 has shifts of weights that are not quantized"):
+        skcfq.load(path)
 
 
 def test_full_precision_round_trip(tmp_path, credit, teacher):
@@ -83,8 +133,6 @@ def test_full_precision_round_trip(tmp_path, credit, teacher):
     ids=lambda labels: str(np.asarray(labels).dtype),
 )  # fmt: skip
 def test_labels_keep_their_type(tmp_path, labels):
-    from .test_packed import hand_made
-
     packed = hand_made([1, 2])
     labels = np.asarray(labels)
     model = packed.model.__class__(*[
@@ -199,7 +247,7 @@ def change(manifest, steps, value):
 @pytest.mark.parametrize(
     ("steps", "value", "sentence"),
     [
-        (["format"], 3, "it is of format 3, and this version of skcfq reads formats up to 2: upgrade"),
+        (["format"], 4, "it is of format 4, and this version of skcfq reads formats up to 3: upgrade"),
         (["format"], "1", "does not tell a format"),
         (["pickle"], "gASV", "the manifest has fields that are not known: ['pickle']"),
         (["layers", 0, "code"], "x", "layer 0 has fields that are not known"),
@@ -212,6 +260,14 @@ def change(manifest, steps, value):
         (["layers", 0, "bits"], [4, 2], "layer 0 has not one width for each output"),
         (["layers", 0, "bits"], [4] * 16, "layer 0 lists a width that all outputs share"),
         (["layers", 0, "bits"], [4] * 15 + [2], "layer 0 has weights of another size"),
+        (["layers", 1, "shifts"], 1, "layer 1 has wrong values of ['shifts']"),
+        (["layers", 1, "shifts"], [0] * 15 + [9], "layer 1 has wrong values of ['shifts']"),
+        (["layers", 1, "shifts"], [0] * 15 + [-1], "layer 1 has wrong values of ['shifts']"),
+        (["layers", 1, "shifts"], [0] * 15 + [True], "layer 1 has wrong values of ['shifts']"),
+        (["layers", 1, "shifts"], [1] * 15, "layer 1 has not one shift for each input"),
+        (["layers", 1, "shifts"], [], "layer 1 has not one shift for each input"),
+        (["layers", 1, "shifts"], [0] * 16, "layer 1 lists shifts that are all 0"),
+        (["layers", 1, "shifts"], [0] * 15 + [1], "layer 1 has weights of another size"),
         (["layers", 0, "activation_step"], -1.0, "an activation that is half described"),
         (["layers", 1, "activation_bits"], None, "an activation that is half described"),
         (["layers", 2, "relu"], True, "layer 2 has the wrong activation"),
@@ -298,10 +354,15 @@ def fuzz(path, packed, rows, n, seed):
     return loaded
 
 
-def test_mutated_files(path, packed, credit):
-    loaded = fuzz(path, packed, credit.data.head(5), 600, seed=0)
-    assert loaded["damaged"] < 30
-    assert 0 < loaded["made up"] < 200, (
+@pytest.mark.parametrize(
+    ("scheme", "n"), [("mixed, 8-bit activations", 600), ("per output and input", 200)]
+)
+def test_mutated_files(tmp_path, classifier, credit, scheme, n):
+    packed, path = export_packed(classifier(scheme)), tmp_path / "credit.skcfq"
+    skcfq.save(packed, path)
+    loaded = fuzz(path, packed, credit.data.head(5), n, seed=0)
+    assert loaded["damaged"] < n / 20
+    assert 0 < loaded["made up"] < n / 3, (
         "some oddities are harmless: another bit budget, another label"
     )
 

@@ -18,7 +18,7 @@ from tests.actions.test_encoding import people
 
 from .conftest import SCHEMES, random_people
 from .fuzz import damaged
-from .test_packed import hand_made
+from .test_packed import coarse, hand_made
 
 FORMS = [("double", "cast"), ("single", "cast"), ("single", "qdq")]
 
@@ -41,7 +41,9 @@ def test_same_decisions_at_every_level(credit, classifier, path, scheme):
     np.testing.assert_allclose(session.predict_proba(rows), clf.predict_proba(rows), atol=1e-12)
 
 
-@pytest.mark.parametrize("scheme", ["ternary", "mixed", "8 bits", "per output"])
+@pytest.mark.parametrize(
+    "scheme", ["ternary", "mixed", "8 bits", "per output", "per output and input"]
+)
 @pytest.mark.parametrize(("precision", "form"), FORMS)
 def test_forms(credit, classifier, path, scheme, precision, form):
     clf = classifier(scheme)
@@ -83,9 +85,10 @@ def test_weights_are_real_integers(classifier, path, scheme, kind, opset, ir_ver
 STORED = {TensorProto.INT2: 2, TensorProto.INT4: 4, TensorProto.INT8: 8}
 
 
-def test_weights_of_several_widths_are_stored_by_type(classifier, path):
+@pytest.mark.parametrize("scheme", ["per output", "per output and input"])
+def test_weights_of_several_widths_are_stored_by_type(classifier, path, scheme):
     """The rows of each type in their order, and one Gather that puts them back."""
-    packed = export_packed(classifier("per output"))
+    packed = export_packed(classifier(scheme))
     export_onnx(packed, path)
     model = onnx.load(path)
     stored = [each for each in model.graph.initializer if each.data_type in STORED]
@@ -93,13 +96,22 @@ def test_weights_of_several_widths_are_stored_by_type(classifier, path):
     assert kinds == set(STORED)
     expected = dict.fromkeys(STORED, 0)
     for layer in packed.model.layers:
-        for width, outputs, _ in layer.blocks():
+        for width in np.broadcast_to(layer.bits, layer.n_outputs):
             kind = next(kind for kind, bits in STORED.items() if bits >= width)
-            expected[kind] += len(outputs) * layer.n_inputs
+            expected[kind] += layer.n_inputs
     found = dict.fromkeys(STORED, 0)
     for each in stored:
         found[each.data_type] += np.prod(each.dims)
     assert found == expected
+
+
+@pytest.mark.parametrize("activation_bits", [None, 4])
+def test_shifts_of_inputs(path, activation_bits):
+    packed = coarse(1, activation_bits)[1]
+    x = np.random.default_rng(0).normal(size=(300, 9))
+    export_onnx(packed, path, rows=x)
+    found = load_onnx(path).predict_proba(x)
+    np.testing.assert_allclose(found, packed.predict_proba(x), atol=1e-12)
 
 
 def test_metadata(credit, classifier, path):

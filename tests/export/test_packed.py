@@ -22,7 +22,16 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from skcfq import CFQClassifier, QATClassifier, RecourseAuditor
 from skcfq.export import PackedClassifier, PackedLayer, PackedModel, export_packed
-from skcfq.quantization import quant_layers
+from skcfq.export._pack import _packed_layers
+from skcfq.export._view import _network
+from skcfq.quantization import (
+    average_bits,
+    build_quantized,
+    linear_layers,
+    mlp,
+    packed_bytes,
+    quant_layers,
+)
 
 from .conftest import SCHEMES, random_people
 
@@ -41,11 +50,27 @@ def test_same_decisions_and_codes(credit, classifier, scheme):
     ):
         np.testing.assert_array_equal(packed_layer.codes(), layer.codes().numpy())
     assert packed.bits_ == clf.bits_
-    assert packed.average_bits_ == pytest.approx(clf.average_bits_, abs=1e-12)
+    assert packed.average_bits_ == clf.average_bits_
+    assert n_bytes(packed) == packed_bytes(clf.net_.module_)
+
+
+def n_bytes(packed):
+    """Bytes of a packed classifier, counted as ``packed_bytes`` does."""
+    total = 0
+    for layer in packed.model.layers:
+        total += len(layer.packed) + 4 * (len(layer.steps) + len(layer.bias))
+        total += 4 * (layer.activation_step is not None)
+        total += layer.n_outputs * isinstance(layer.bits, tuple)
+        total += layer.n_inputs * (layer.shifts is not None)
+    return total
 
 
 def test_mixed_precision_is_mixed(classifier):
     assert len(set(export_packed(classifier("mixed")).bits_)) > 1
+    for scheme in ("per output", "per output and input"):
+        layers = export_packed(classifier(scheme)).model.layers
+        assert any(isinstance(layer.bits, tuple) for layer in layers)
+        assert any(layer.shifts is not None for layer in layers) == ("input" in scheme)
 
 
 @pytest.mark.parametrize("scheme", ["mixed", "4 bits, 4-bit activations"])
@@ -217,6 +242,70 @@ def hand_made(logits, **options):
     )  # fmt: skip
     labels = np.array(["a", "b", "c", "d"][: len(codes)])
     return PackedClassifier(PackedModel((layer,), None, labels, 1, None, "a", None, {}))
+
+
+def coarse(seed=0, activation_bits=None, empty=()):
+    """A network with random widths of outputs and shifts of inputs, and its packed classifier.
+
+    No bits are left for the weights of layers in `empty`.
+    """
+    random = np.random.default_rng(seed)
+    linears = linear_layers(mlp((9, 7, 6, 3), generator=torch.Generator().manual_seed(seed)))
+    module = build_quantized(
+        linears, (1.58, 2, 4, 8), activation_bits=activation_bits, clips=[2.0, 2.0]
+    )
+    for k, layer in enumerate(quant_layers(module)):
+        widths = random.choice(layer.candidate_bits, layer.out_features).tolist()
+        layer.fix_bits(4 if k == seed % 3 else widths)
+        shifts = random.choice([0, 0, 0, 1, 2, 3, 8], layer.in_features)
+        shifts[0] = 1
+        shifts[:] = 8 if k in empty else shifts
+        layer.coarsen(shifts)
+        torch.nn.init.normal_(layer.bias, generator=torch.Generator().manual_seed(seed))
+    labels = np.array(["a", "b", "c"])
+    model = PackedModel(_packed_layers(module), None, labels, 9, None, "a", None, {})
+    return module.eval(), PackedClassifier(model)
+
+
+@pytest.mark.parametrize("empty", [(), (1,), (0, 1, 2)])
+@pytest.mark.parametrize("seed", range(4))
+def test_shifts_of_inputs(seed, empty):
+    module, packed = coarse(seed, empty=empty)
+    for layer, packed_layer in zip(quant_layers(module), packed.model.layers, strict=True):
+        np.testing.assert_array_equal(packed_layer.codes(), layer.codes().numpy())
+        assert packed_layer.shifts == tuple(layer.input_shifts.tolist())
+        assert packed_layer.average_bits == layer.bits
+    assert packed.average_bits_ == average_bits(module)
+    assert n_bytes(packed) == packed_bytes(module)
+    x = np.random.default_rng(seed).normal(size=(50, 9))
+    expected = module(torch.from_numpy(x).float()).detach().numpy()
+    np.testing.assert_allclose(packed.logits(x), expected, rtol=1e-4, atol=1e-4)
+    seen = _network(packed.model.layers)(torch.from_numpy(x).float()).numpy()
+    np.testing.assert_allclose(seen, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_layout_of_shifts():
+    """Blocks by the width of outputs, then by the shift of inputs; none where no bits are left."""
+    layer = PackedLayer(
+        3, 2, (4, 2), bytes([0b01, 0b1, 0b1000, 0b011, 0b10]), np.ones(1, np.float32),
+        np.zeros(2, np.float32), False, shifts=(0, 1, 2),
+    )  # fmt: skip
+    assert layer.codes().tolist() == [[-8, 6, -8], [1, -2, 0]]
+    assert layer.average_bits == (2 + 1 + 0 + 4 + 3 + 2) / 6
+    assert (layer.n_weights, layer.total_bits) == (6, 12)
+    widest = dataclasses.replace(
+        layer, n_inputs=1, n_outputs=1, bits=8, packed=b"\1", shifts=(7,), bias=layer.bias[:1]
+    )
+    assert widest.codes().tolist() == [[-128]]
+
+
+def test_layers_that_were_pickled_without_shifts():
+    packed = hand_made([3, 4])
+    for layer in packed.model.layers:
+        del layer.__dict__["shifts"]
+    loaded = pickle.loads(pickle.dumps(packed))
+    assert loaded.logits([[2.0]]).tolist() == [[6.0, 8.0]]
+    assert loaded.bits_ == (8,)
 
 
 def test_ties_go_to_the_first_class():

@@ -8,30 +8,37 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 from skcfq import ActionSet, FisherSensitivity, GreedySolver, RecourseSensitivity
 from skcfq.actions import Encoding, bind_actions
 from skcfq.quantization import (
+    TERNARY_BITS,
     average_bits,
     build_quantized,
+    byte_budget_bits,
     linear_layers,
     mlp,
     mse_clip,
+    packed_bytes,
     pact_quantize,
     quant_layers,
 )
-from skcfq.training import Lesson, allocate_by_value
+from skcfq.training import Lesson, allocate_by_sensitivity, allocate_by_value
 
 WIDTHS = (2, 3, 4, 8)
 
+candidates = st.lists(
+    st.sampled_from((TERNARY_BITS, 2, 3, 4, 5, 6, 7, 8)), min_size=2, unique=True
+).map(tuple)
 
-def make_lesson(network, n=60, seed=0, weight=None):
+
+def make_lesson(network, n=60, seed=0, weight=None, spread=1.0):
     generator = torch.Generator().manual_seed(seed)
     n_columns = linear_layers(network)[0].in_features
-    x = torch.randn(n, n_columns, generator=generator)
+    x = spread * torch.randn(n, n_columns, generator=generator)
     frame = pd.DataFrame(x.numpy().astype(float), columns=[f"x{i}" for i in range(n_columns)])
     space = bind_actions(ActionSet(), Encoding(None, frame.columns), frame)
     advice = GreedySolver().solve(network, frame, 1, space)
@@ -250,3 +257,116 @@ def test_trap_a_bit_budget_that_is_a_penalty_and_not_a_guarantee(budget, pins, s
         allocate_by_value(module, values, budget)
         assert average_bits(module) <= budget
         assert all(layers[i].bits == width for i, width in pins.items())
+
+
+@pytest.mark.parametrize("sensitivity", [RecourseSensitivity, FisherSensitivity])
+def test_inputs_that_hardly_vary_or_hardly_matter_do_with_fewer_bits(sensitivity):
+    """Of five inputs, one is nearly constant, and one is nearly ignored."""
+    network = mlp((5, 16, 8, 2), torch.Generator().manual_seed(3)).requires_grad_(False)
+    lesson = make_lesson(network, n=200)
+    lesson.x[:, 1] = 3.0 + 0.01 * lesson.x[:, 1]
+    advised = lesson.advice.encoded
+    advised[:, 1] = 3.0 + 0.01 * advised[:, 1]
+    linear_layers(network)[0].weight[:, 4] *= 0.01
+    module = build_quantized(linear_layers(network), tuple(range(2, 9)))
+    shifts = sensitivity(per_input=True).input_shifts(module, network, lesson, 4)
+    assert [len(each) for each in shifts] == [5, 16, 8]
+    first = shifts[0]
+    assert first[1] >= max(first[0], first[2], first[3]) + 4
+    # Its weights are small, and rounded to 0 sooner than others; the step is that of the others.
+    assert first[4] >= max(first[0], first[2], first[3])
+    # A hidden unit that is never active matters to nobody.
+    silent = [
+        (layer_input == 0).all() for layer_input in linear_layers(network)[0](lesson.x).relu().T
+    ]
+    for unit, is_silent in enumerate(silent):
+        assert not is_silent or shifts[1][unit] == max(shifts[1])
+
+
+def test_widths_of_inputs_lower_the_change_of_the_margin():
+    """At the same budget, all layers together, in the sum over networks whose inputs vary unlike."""
+    errors = {False: 0.0, True: 0.0}
+    for seed in range(5):
+        generator = torch.Generator().manual_seed(seed)
+        network = mlp((6, 24, 16, 2), generator).requires_grad_(False)
+        spread = torch.tensor([2.0, 1, 0.5, 0.2, 0.1, 0.05])
+        lesson = make_lesson(network, n=200, seed=seed, spread=spread)
+        advised = torch.from_numpy(lesson.advice.encoded)[lesson.counted.bool()]
+        for per_input in errors:
+            module = quantized(network, tuple(range(2, 9)))
+            allocation = RecourseSensitivity(per_channel=True, per_input=per_input)
+            allocate_by_sensitivity(module, allocation, network, lesson, 3.5)
+            assert average_bits(module) <= 3.5
+            shifted = any(layer.input_shifts.any() for layer in quant_layers(module))
+            assert shifted == per_input
+            change = (module(advised) - network(advised)) @ torch.tensor([-1.0, 1.0])
+            errors[per_input] += change.var().item()
+    print(errors)
+    assert errors[True] < 0.8 * errors[False]
+
+
+class Arbitrary:
+    """An allocation that wants anything."""
+
+    per_channel = per_input = True
+
+    def __init__(self, seed):
+        self.random = np.random.default_rng(seed)
+
+    def input_shifts(self, module, network, lesson, budget):
+        return [
+            self.random.integers(0, 9, layer.in_features).tolist() for layer in quant_layers(module)
+        ]
+
+    def values(self, module, network, lesson):
+        return [
+            self.random.normal(size=(layer.out_features, len(layer.candidate_bits)))
+            for layer in quant_layers(module)
+        ]
+
+
+@settings(max_examples=60)
+@given(
+    bits=candidates,
+    sizes=st.lists(st.integers(1, 40), min_size=2, max_size=4),
+    share=st.floats(0, 1.2),
+    budget=st.floats(2.0, 9.0),
+    pinned=st.booleans(),
+    seed=st.integers(0, 9),
+)
+def test_trap_a_byte_budget_that_forgets_what_tells_the_widths(
+    bits, sizes, share, budget, pinned, seed
+):
+    module = build_quantized(linear_layers(mlp(sizes)), bits)
+    layers = quant_layers(module)
+    if pinned:
+        layers[-1].fix_bits(layers[-1].candidate_bits[-1])
+    ends = []
+    for pick in (0, -1):
+        fixed = copy.deepcopy(module)
+        for layer in quant_layers(fixed):
+            layer.fix_bits(layer.candidate_bits[pick] if layer.bits is None else layer.bits)
+        ends.append(packed_bytes(fixed))
+        least = average_bits(fixed) if pick == 0 else least
+    limit = int(ends[0] + share * (ends[1] - ends[0]))
+    budget = max(budget, least)
+    room = min(budget, byte_budget_bits(module, limit, per_channel=True))
+    allocate_by_sensitivity(module, Arbitrary(seed), None, None, room, limit)
+    assert packed_bytes(module) <= limit
+    assert average_bits(module) <= budget
+
+
+def test_a_large_byte_budget_has_room_for_telling_the_widths_of_inputs():
+    module = build_quantized(linear_layers(mlp((60, 40, 2))), (2, 4, 8))
+    assert (
+        3
+        < byte_budget_bits(module, 2000, True, per_input=True)
+        < byte_budget_bits(module, 2000, True)
+    )
+    allocate_by_sensitivity(module, Arbitrary(0), None, None, 8.0, 2000)
+    assert all(layer.input_shifts.any() for layer in quant_layers(module))
+    assert packed_bytes(module) <= 2000
+    small = build_quantized(linear_layers(mlp((60, 40, 2))), (2, 4, 8))
+    assert byte_budget_bits(small, 960, True, per_input=True) == 0.0
+    allocate_by_sensitivity(small, Arbitrary(0), None, None, 2.1, 960)
+    assert not any(layer.input_shifts.any() for layer in quant_layers(small))
