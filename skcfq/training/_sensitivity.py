@@ -13,6 +13,10 @@ from ..quantization import (
 )
 from ..recourse import target_margin
 
+#: How much an input counts for what varies among all rows, relative to where sensitivity is measured: who has a
+#: rare category may not be among the advised, but will be given advice one day.
+ELSEWHERE = 0.1
+
 
 class LayerSensitivity(BaseEstimator):
     """Common part: what rounding changes in the outputs of one layer, all others left as they are."""
@@ -98,11 +102,12 @@ class LayerSensitivity(BaseEstimator):
         """
         linears = linear_layers(network)
         inputs = layer_inputs(linears, self._points(lesson))
+        elsewhere = [_spread(x, lesson.weight) for x in layer_inputs(linears, lesson.x)]
         importances = [0.0] * len(linears)
         for share, gradients in self._slopes(linears, inputs, lesson):
             for i, (x, gradient) in enumerate(zip(inputs, gradients, strict=True)):
                 # The bias makes up for what is the same everywhere.
-                varying = (x - share @ x / share.sum()).square_()
+                varying = (x - share @ x / share.sum()).square_() + ELSEWHERE * elsewhere[i]
                 importances[i] += (share[:, None] * gradient.square()).T @ varying
         return choose_input_shifts(quant_layers(module), importances, budget)
 
@@ -152,6 +157,9 @@ class RecourseSensitivity(LayerSensitivity):
     ----------
     per_channel : bool, default=False
         Whether each output has a width of its own, or each layer. Steps have to be per channel, too.
+    per_input : bool, default=False
+        Whether inputs may do with fewer bits than outputs ask for, see
+        :func:`~skcfq.quantization.choose_input_shifts`.
 
     Examples
     --------
@@ -216,6 +224,9 @@ class FisherSensitivity(LayerSensitivity):
     ----------
     per_channel : bool, default=False
         Whether each output has a width of its own, or each layer. Steps have to be per channel, too.
+    per_input : bool, default=False
+        Whether inputs may do with fewer bits than outputs ask for, see
+        :func:`~skcfq.quantization.choose_input_shifts`.
 
     References
     ----------
@@ -254,6 +265,13 @@ class FisherSensitivity(LayerSensitivity):
         share = 0.5 * lesson.weight / lesson.weight.sum()
         for probability, gradients in output_gradients(linears, inputs):
             yield share * probability, gradients
+
+
+def _spread(x, weight):
+    """Variance of each input over the rows, and a hundredth of their mean: an input may be new."""
+    share = weight / weight.sum()
+    variance = share @ (x - share @ x).square_()
+    return variance + 0.01 * variance.mean()
 
 
 def layer_inputs(linears, x):

@@ -8,9 +8,11 @@ import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils import Bunch
 
 from skcfq import (
     CFQClassifier,
+    FaithfulObjective,
     FisherSensitivity,
     OutputObjective,
     PaperObjective,
@@ -203,7 +205,8 @@ def test_activation_widths_that_cannot_be(credit, teacher, params, message):
 def automatic(**settings):
     """What ``"auto"`` stands for, given by hand."""
     given = {
-        "allocation": RecourseSensitivity(per_channel=True), "start": OutputObjective(), "lr": 3e-4,
+        "allocation": RecourseSensitivity(per_channel=True, per_input=True),
+        "start": OutputObjective(), "lr": 3e-4,
         "settle_fraction": 0.5, "bits": ("ternary", 2, 3, 4, 5, 6, 7, 8),
     }  # fmt: skip
     return {**given, **settings}
@@ -223,8 +226,30 @@ def test_the_faithful_objective_trains_on_from_post_training_quantization(credit
     default = small(CFQClassifier, teacher, credit)
     assert same_model(default, small(CFQClassifier, teacher, credit, **automatic()))
     assert any(len(set(widths)) > 1 for widths in default.channel_bits_)
+    assert any(any(shifts) for shifts in default.input_shifts_)
+    assert default.average_bits_ <= default.bit_budget
     for other in ({"allocation": None, "start": None}, {"settle_fraction": 0.0}, {"lr": 3e-3}):
         assert not same_model(default, small(CFQClassifier, teacher, credit, **other))
+
+
+def test_inputs_have_no_widths_of_their_own_where_widths_are_listed(credit, teacher):
+    """Whoever lists what the hardware can do gets nothing else."""
+    model = small(CFQClassifier, teacher, credit, bits=(2, 4, 8))
+    assert not any(any(shifts) for shifts in model.input_shifts_)
+    given = automatic(allocation=RecourseSensitivity(per_channel=True), bits=(2, 4, 8))
+    assert same_model(model, small(CFQClassifier, teacher, credit, **given))
+
+
+def test_objectives_ask_for_synthetic_people(credit, teacher):
+    """They change what is learned, and follow from the rows, whatever their order."""
+    given = {"objective": FaithfulObjective(n_synthetic=50)}
+    with_some = small(CFQClassifier, teacher, credit, **given)
+    assert not same_model(with_some, small(CFQClassifier, teacher, credit))
+    order = np.random.default_rng(0).permutation(len(credit.data))
+    shuffled = {**credit, "data": credit.data.iloc[order], "target": credit.target.iloc[order]}
+    assert same_model(with_some, small(CFQClassifier, teacher, Bunch(**shuffled), **given))
+    with pytest.raises(ValueError, match='n_synthetic=-1: a whole number >= 0 or "auto" is needed'):
+        small(CFQClassifier, teacher, credit, objective=FaithfulObjective(n_synthetic=-1))
 
 
 def test_steps_per_layer_have_widths_per_layer(credit, teacher):

@@ -293,3 +293,10 @@ def test_settled_layers_keep_all_bits():
     assert any(shifts[0])
     # Nothing counts: nothing is lost, and nothing fails.
     assert len(choose_input_shifts(layers, [0 * each for each in importances], 4)[0]) == 12
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_where_nothing_has_to_be_saved_nothing_is(seed):
+    """Coarse levels happen to be nearer for some weights; that is no reason to take them."""
+    layers, importances = two_layers(seed, 1.0)
+    assert not any(map(any, choose_input_shifts(layers, importances, 8)))

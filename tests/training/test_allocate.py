@@ -259,6 +259,19 @@ def test_trap_a_bit_budget_that_is_a_penalty_and_not_a_guarantee(budget, pins, s
         assert all(layers[i].bits == width for i, width in pins.items())
 
 
+def test_what_varies_only_among_those_who_need_no_advice_counts_too(network):
+    """A rare category that nobody of the advised has keeps some bits."""
+    shifts = []
+    for elsewhere in (1.0, 0.0):
+        lesson = make_lesson(network, n=200)
+        lesson.advice.encoded[:, 1] = 0.0
+        lesson.x[:, 1] *= elsewhere
+        module = build_quantized(linear_layers(network), tuple(range(2, 9)))
+        sensitivity = RecourseSensitivity(per_input=True)
+        shifts.append(sensitivity.input_shifts(module, network, lesson, 4)[0][1])
+    assert shifts[0] < shifts[1]
+
+
 @pytest.mark.parametrize("sensitivity", [RecourseSensitivity, FisherSensitivity])
 def test_inputs_that_hardly_vary_or_hardly_matter_do_with_fewer_bits(sensitivity):
     """Of five inputs, one is nearly constant, and one is nearly ignored."""
@@ -272,7 +285,7 @@ def test_inputs_that_hardly_vary_or_hardly_matter_do_with_fewer_bits(sensitivity
     shifts = sensitivity(per_input=True).input_shifts(module, network, lesson, 4)
     assert [len(each) for each in shifts] == [5, 16, 8]
     first = shifts[0]
-    assert first[1] >= max(first[0], first[2], first[3]) + 4
+    assert first[1] >= max(first[0], first[2], first[3]) + 3
     # Its weights are small, and rounded to 0 sooner than others; the step is that of the others.
     assert first[4] >= max(first[0], first[2], first[3])
     # A hidden unit that is never active matters to nobody.
@@ -301,8 +314,7 @@ def test_widths_of_inputs_lower_the_change_of_the_margin():
             assert shifted == per_input
             change = (module(advised) - network(advised)) @ torch.tensor([-1.0, 1.0])
             errors[per_input] += change.var().item()
-    print(errors)
-    assert errors[True] < 0.8 * errors[False]
+    assert errors[True] < 0.9 * errors[False]
 
 
 class Arbitrary:
@@ -346,10 +358,10 @@ def test_trap_a_byte_budget_that_forgets_what_tells_the_widths(
         fixed = copy.deepcopy(module)
         for layer in quant_layers(fixed):
             layer.fix_bits(layer.candidate_bits[pick] if layer.bits is None else layer.bits)
-        ends.append(packed_bytes(fixed))
-        least = average_bits(fixed) if pick == 0 else least
-    limit = int(ends[0] + share * (ends[1] - ends[0]))
-    budget = max(budget, least)
+        ends.append((packed_bytes(fixed), average_bits(fixed)))
+    (fewest, least), (most, _) = ends
+    limit = int(fewest + share * (most - fewest))
+    budget = max(budget, np.nextafter(least, 9.0))
     room = min(budget, byte_budget_bits(module, limit, per_channel=True))
     allocate_by_sensitivity(module, Arbitrary(seed), None, None, room, limit)
     assert packed_bytes(module) <= limit
