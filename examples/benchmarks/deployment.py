@@ -57,8 +57,12 @@ def train(data, epochs, seed):
         bits=4, teacher=teacher, activation_bits=8, max_epochs=epochs, **common
     )
     models["4 bits, 8-bit activations"] = clf.fit(X, y)
-    clf = skcfq.CFQClassifier(teacher=FrozenEstimator(teacher), max_epochs=epochs, **common)
-    models["4 bits on average, per output"] = clf.fit(X, y)
+    for name, per_input in (("per output", False), ("per output and input", True)):
+        clf = skcfq.CFQClassifier(
+            allocation=skcfq.RecourseSensitivity(per_channel=True, per_input=per_input),
+            teacher=FrozenEstimator(teacher), max_epochs=epochs, **common,
+        )  # fmt: skip
+        models[f"4 bits on average, {name}"] = clf.fit(X, y)
     encoded = export_packed(teacher).encode(X)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
