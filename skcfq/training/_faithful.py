@@ -36,8 +36,9 @@ class DistilTerm:
 #: margin that nothing threatens would only make the student lenient.
 MARGIN_IN_ERRORS = 10.0
 
-#: Rows that synthetic people fill up to, at most.
+#: Rows that synthetic people fill up to, and how many of them there are for each row, at most.
 MOST_ROWS = 20_000
+MOST_PER_ROW = 50
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +101,7 @@ class FaithfulObjective(BaseEstimator):
     n_synthetic : int or "auto", default="auto"
         How many synthetic people, each put together of two training rows, are learned from beside the real
         ones: what is learned from the teacher needs no labels. ``"auto"`` fills the rows up to as
-        many as the network has weights, and to 20,000 at most.
+        many as the network has weights, and to 20,000 at most, with at most 50 for each row.
 
     Examples
     --------
@@ -150,7 +151,7 @@ class FaithfulObjective(BaseEstimator):
         """How many synthetic people are learned from beside so many rows, with a network of so many weights."""
         if self.n_synthetic != "auto":
             return int(self.n_synthetic)
-        return max(0, min(n_weights, MOST_ROWS) - n_rows)
+        return max(0, min(min(n_weights, MOST_ROWS) - n_rows, MOST_PER_ROW * n_rows))
 
     def prepare(self, lesson):
         """The terms, points on the way of each person's advice, and the teacher's logits there.

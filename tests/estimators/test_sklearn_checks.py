@@ -9,6 +9,7 @@ from sklearn.utils.estimator_checks import (
 
 from skcfq import (
     CFQClassifier,
+    FaithfulObjective,
     FullPrecisionClassifier,
     OutputObjective,
     PTQClassifier,
@@ -22,7 +23,8 @@ TEACHER = FullPrecisionClassifier(**SMALL)
 ESTIMATORS = [
     TEACHER,
     QATClassifier(teacher=TEACHER, **SMALL),
-    CFQClassifier(),
+    # By default, the few rows of a check would be filled up to the weights of a 128-64 network.
+    CFQClassifier(objective=FaithfulObjective(n_synthetic=100)),
     PTQClassifier(teacher=TEACHER),
     PTQClassifier(teacher=TEACHER, objective=OutputObjective(), activation_bits=8),
     ValidityCalibrator(

@@ -116,6 +116,7 @@ def test_rows_are_filled_up_to_the_weights():
     assert objective.count_synthetic(600, 100_000) == 20_000 - 600
     assert objective.count_synthetic(30_000, 100_000) == 0
     assert objective.count_synthetic(600, 300) == 0
+    assert objective.count_synthetic(30, 16_000) == 1_500
     assert FaithfulObjective(n_synthetic=7).count_synthetic(10**6, 1) == 7
     assert not hasattr(PaperObjective(), "count_synthetic")
 
