@@ -359,18 +359,7 @@ class QuantLinear(nn.Module):
         return tuple(self.candidate_bits[k] for k in indices)
 
     def output_bits(self, bits):
-        """Bits that the weights of one output take at a width.
-
-        Parameters
-        ----------
-        bits : int or float
-            In canonical form.
-
-        Returns
-        -------
-        fractions.Fraction
-            Exact.
-        """
+        """Bits that the weights of one output take at a width in canonical form, an exact Fraction."""
         shifts = collections.Counter(self.input_shifts.tolist())
         return sum(n * Fraction(coarse_bits(bits, shift)) for shift, n in shifts.items())
 

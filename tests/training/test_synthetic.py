@@ -130,18 +130,20 @@ def test_a_number_of_people_that_cannot_be(wrong):
 
 def test_synthetic_people_steady_what_few_rows_teach(credit):
     """Errors at advice to people who were not learned from, against learning from the rows alone."""
-    learn = np.random.default_rng(0).permutation(len(credit.data))[:120]
-    X, y = credit.data.iloc[learn], credit.target.iloc[learn]
-    known = {"actions": credit.actions, "target": "granted", "random_state": 0}
-    teacher = FullPrecisionClassifier((32, 16), max_epochs=40, lr=5e-3, **known).fit(X, y)
-    others = credit.data.drop(X.index)
-    advice = teacher.solve_recourse(others)
-    advised = advice.counterfactual[advice.needed & advice.success]
-    errors = []
-    for n in (0, 1000):
-        model = CFQClassifier(
-            (32, 16), bit_budget=3, objective=FaithfulObjective(n_synthetic=n), max_epochs=6,
-            teacher=FrozenEstimator(teacher), **known,
-        ).fit(X, y)  # fmt: skip
-        errors.append(np.std(model.decision_function(advised) - teacher.decision_function(advised)))
-    assert errors[1] < 0.8 * errors[0]
+    errors = {0: 0.0, 600: 0.0}
+    for seed in range(3):
+        learn = np.random.default_rng(seed).permutation(len(credit.data))[:60]
+        X, y = credit.data.iloc[learn], credit.target.iloc[learn]
+        known = {"actions": credit.actions, "target": "granted", "random_state": 0}
+        teacher = FullPrecisionClassifier((64, 32), max_epochs=40, lr=5e-3, **known).fit(X, y)
+        others = credit.data.drop(X.index)
+        advice = teacher.solve_recourse(others)
+        advised = advice.counterfactual[advice.needed & advice.success]
+        for n in errors:
+            model = CFQClassifier(
+                (64, 32), bit_budget=3, objective=FaithfulObjective(n_synthetic=n), max_epochs=4,
+                teacher=FrozenEstimator(teacher), **known,
+            ).fit(X, y)  # fmt: skip
+            gap = model.decision_function(advised) - teacher.decision_function(advised)
+            errors[n] += np.std(gap)
+    assert errors[600] < 0.8 * errors[0]
