@@ -175,8 +175,8 @@ class QuantLinear(nn.Module):
     def coarsen(self, shifts):
         """Let the lowest bits of some inputs' codes be 0, and set the steps anew.
 
-        The weights of input `i` then take ``shifts[i]`` bits less than the widths of the outputs, see
-        :func:`coarse_bits`: an input can have a width of its own though steps belong to outputs, and what is
+        The weights of input `i` then take ``shifts[i]`` bits less than the widths of the outputs, or
+        none: an input can have a width of its own though steps belong to outputs, and what is
         computed is integer weights times a step per output as before.
 
         Parameters

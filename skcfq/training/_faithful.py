@@ -148,7 +148,19 @@ class FaithfulObjective(BaseEstimator):
         return problems
 
     def count_synthetic(self, n_rows, n_weights):
-        """How many synthetic people are learned from beside so many rows, with a network of so many weights."""
+        """How many synthetic people are learned from.
+
+        Parameters
+        ----------
+        n_rows : int
+            Training rows.
+        n_weights : int
+            Weights of the network.
+
+        Returns
+        -------
+        int
+        """
         if self.n_synthetic != "auto":
             return int(self.n_synthetic)
         return max(0, min(min(n_weights, MOST_ROWS) - n_rows, MOST_PER_ROW * n_rows))
