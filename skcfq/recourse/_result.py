@@ -66,11 +66,11 @@ class RecourseResult:
         -------
         RecourseResult
         """
-        parts = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        for name, value in parts.items():
-            if isinstance(value, np.ndarray):
-                parts[name] = value[rows]
-        return RecourseResult(**{**parts, "counterfactual": self.counterfactual.iloc[rows]})
+        return dataclasses.replace(
+            self,
+            counterfactual=self.counterfactual.iloc[rows],
+            **{name: value[rows] for name, value in self._arrays().items()},
+        )
 
     def followed_by(self, other):
         """The results of these people and of others, in this order.
@@ -84,12 +84,21 @@ class RecourseResult:
         -------
         RecourseResult
         """
-        parts = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        for name, value in parts.items():
-            if isinstance(value, np.ndarray):
-                parts[name] = np.concatenate([value, getattr(other, name)])
         frames = [self.counterfactual, other.counterfactual]
-        return RecourseResult(**{**parts, "counterfactual": pd.concat(frames, ignore_index=True)})
+        arrays = other._arrays()
+        return dataclasses.replace(
+            self,
+            counterfactual=pd.concat(frames, ignore_index=True),
+            **{
+                name: np.concatenate([value, arrays[name]])
+                for name, value in self._arrays().items()
+            },
+        )
+
+    def _arrays(self):
+        """What there is one of for each person, by name, but for the frame."""
+        parts = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: value for name, value in parts.items() if isinstance(value, np.ndarray)}
 
     def to_frame(self):
         """The counterfactual rows with ``recourse_cost``, ``_success`` and ``_status`` columns.
