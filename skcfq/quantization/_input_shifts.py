@@ -118,11 +118,12 @@ def _take_turns(losses, bits, price, shifts):
     for _ in range(N_TURNS):
         before = shifts
         # Indexed by two lists, what they index comes first: (n_inputs, n_widths, n_outputs), and so on.
-        # Finer levels are never worse, though some rounding errors happen to be smaller with coarse ones.
+        # More bits are never worse, though with another step some errors happen to be larger. Levels of a
+        # larger shift are among those of a smaller one.
         of_widths = losses[:, shifts, :, inputs].sum(0).flip(0).cummax(0).values.flip(0)
         of_widths += price * bits[:, shifts].sum(1)[:, None]
         widths = of_widths.argmin(0)
-        of_shifts = losses[widths, :, outputs].sum(0).cummax(0).values
+        of_shifts = losses[widths, :, outputs].sum(0)
         of_shifts += price * bits[widths].sum(0)[:, None]
         shifts = of_shifts.argmin(0)
         if torch.equal(shifts, before):

@@ -297,6 +297,18 @@ def test_settled_layers_keep_all_bits():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_where_nothing_has_to_be_saved_nothing_is(seed):
-    """Coarse levels happen to be nearer for some weights; that is no reason to take them."""
+    """The budget is that of the widest widths."""
     layers, importances = two_layers(seed, 1.0)
     assert not any(map(any, choose_input_shifts(layers, importances, 8)))
+
+
+@given(weight=st.floats(-3, 3), width=widths, step=st.floats(0.01, 1), shift=st.integers(0, 7))
+def test_a_smaller_shift_is_never_further(weight, width, step, shift):
+    """Its levels are among the others': what the search for shifts relies on."""
+    errors = []
+    for each in (shift, shift + 1):
+        grain = torch.tensor([2.0**each], dtype=torch.float64)
+        low, high = coarse_limits(*levels(width), grain)
+        code = (torch.tensor([weight], dtype=torch.float64) / (step * grain)).round()
+        errors.append(abs(float(code.clamp(low, high) * step * grain) - weight))
+    assert errors[0] <= errors[1] + 1e-12

@@ -375,6 +375,9 @@ def test_a_large_byte_budget_has_room_for_telling_the_widths_of_inputs():
         < byte_budget_bits(module, 2000, True, per_input=True)
         < byte_budget_bits(module, 2000, True)
     )
+    # A byte for each input, and a last byte for each of nine shifts and three widths, not of the widths alone.
+    bits = [byte_budget_bits(module, 2000, True, per_input=each) for each in (False, True)]
+    assert (bits[0] - bits[1]) * 2480 == pytest.approx(8 * (60 + 40 + 2 * (27 - 3)))
     allocate_by_sensitivity(module, Arbitrary(0), None, None, 8.0, 2000)
     assert all(layer.input_shifts.any() for layer in quant_layers(module))
     assert packed_bytes(module) <= 2000
