@@ -82,7 +82,7 @@ class FitTask:
             if hasattr(self.estimator, name)
         }
         module = copy.deepcopy(net.module_).cpu()
-        if any(layer.bits is None for layer in quant_layers(module)):
+        if any(layer.searches for layer in quant_layers(module)):
             # While widths are searched: the network if the search ended now.
             allocate_by_preference(module, self.budget)
         return {**state, "net_": wrap_net(module, [])}

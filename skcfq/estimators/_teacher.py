@@ -1,6 +1,7 @@
 """The teacher: trained once, its recourse solved once, both reusable over a grid."""
 
 import contextlib
+import dataclasses
 import os
 
 import joblib
@@ -71,7 +72,7 @@ def learn_teacher(estimator, teacher, table, *, named, want_recourse, solver):
     teacher : fitted classifier
     space : ActionSpace
     result : RecourseResult or None
-        Of the merged rows.
+        Of the merged rows, in encoded units alone.
     """
     memory = check_memory(estimator.memory)
     key = None if memory.location is None else _fingerprint(teacher, table, named)
@@ -107,8 +108,12 @@ def _keyed_fit(key, teacher, table, named):
 
 
 def _keyed_solve(key, actions, target, solver, view, space, frame):
-    """Recourse of a teacher's training rows, looked up by the teacher's key and what is asked."""
-    return view.solve(solver, frame, target, space)
+    """Recourse of a teacher's training rows, looked up by the teacher's key and what is asked.
+
+    Without raw rows, which training does not look at and which take longest to load.
+    """
+    result = view.solve(solver, frame, target, space)
+    return dataclasses.replace(result, counterfactual=result.counterfactual.iloc[:, :0])
 
 
 @contextlib.contextmanager

@@ -139,7 +139,7 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
         prepared = self._objective().prepare(lesson)
         batch = Batch(lesson.x, codes, lesson.weight, prepared.points, prepared.extra)
         train_rows, valid_rows = hold_out(self, codes.numpy(), seed)
-        searching = any(layer.bits is None for layer in quant_layers(module))
+        searching = any(layer.searches for layer in quant_layers(module))
         history = train(
             module,
             prepared.terms,
@@ -159,7 +159,7 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
                 hold_epochs=int(recipe.settle_fraction * self.max_epochs),
             ),
         )
-        if any(layer.bits is None for layer in quant_layers(module)):
+        if any(layer.searches for layer in quant_layers(module)):
             # A callback of the user's ended the training, or went back, before the search ended.
             allocate_by_preference(module, budget)
         return history

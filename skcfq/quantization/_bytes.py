@@ -84,12 +84,12 @@ def byte_budget_bits(model, byte_budget, per_channel=False, per_input=False):
     """
     layers = quant_layers(model)
     sizes = [layer.n_weights for layer in layers]
-    narrowest = [layer.candidate_bits[0] if layer.bits is None else layer.bits for layer in layers]
+    narrowest = [layer.candidate_bits[0] if layer.searches else layer.bits for layer in layers]
     # As many bits as the last bytes leave unused, at most.
     waste = 0
     least = _other_bytes(model)
     for layer, size in zip(layers, sizes, strict=True):
-        if layer.bits is not None:
+        if not layer.searches:
             least += _layer_bytes(layer)
             waste += 8 * _layer_bytes(layer) - layer.total_bits()
             continue

@@ -334,6 +334,11 @@ class QuantLinear(nn.Module):
         self.bit_index.copy_(torch.tensor(indices))
 
     @property
+    def searches(self):
+        """Whether its width is still open."""
+        return self.bit_index[0].item() < 0
+
+    @property
     def bits(self):
         """The fixed width, an int or `TERNARY_BITS`; None while searching.
 
@@ -365,7 +370,7 @@ class QuantLinear(nn.Module):
 
     def total_bits(self):
         """Bits that all weights take at the fixed widths, an exact Fraction; None while searching."""
-        if self.channel_bits is None:
+        if self.searches:
             return None
         widths = collections.Counter(self.channel_bits)
         return sum(n * self.output_bits(width) for width, n in widths.items())
@@ -384,7 +389,7 @@ class QuantLinear(nn.Module):
             ``softmax(bit_logits) @ candidate_bits``; the fixed width, without a gradient, after
             the search.
         """
-        if self.bits is not None:
+        if not self.searches:
             return self._widths.new_tensor(self.bits)
         return self.bit_logits.softmax(0) @ self._widths
 
@@ -483,7 +488,7 @@ class QuantLinear(nn.Module):
 
     def extra_repr(self):
         """Sizes, widths and, when it is settled, the width in use."""
-        fixed = "" if self.bits is None else f", fixed={self.bits:.4g}"
+        fixed = "" if self.searches else f", fixed={self.bits:.4g}"
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, "
             f"bits={listed(self.candidate_bits)}, per_channel={self.per_channel}{fixed}"

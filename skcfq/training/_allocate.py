@@ -81,7 +81,7 @@ def allocate_by_sensitivity(module, allocation, network, lesson, budget, byte_bu
         budget = room
         shifts = allocation.input_shifts(module, network, lesson, budget)
         for layer, each in zip(quant_layers(module), shifts, strict=True):
-            if layer.bits is None:
+            if layer.searches:
                 layer.coarsen(each)
     allocate_by_value(module, allocation.values(module, network, lesson), budget)
 

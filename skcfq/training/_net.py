@@ -170,7 +170,7 @@ class StopWhenSettled(EarlyStopping):
 
     def on_epoch_end(self, net, **kwargs):
         """Count only epochs in which what is measured is what will be deployed."""
-        settled = all(layer.bits is not None for layer in quant_layers(net.module_))
+        settled = not any(layer.searches for layer in quant_layers(net.module_))
         if settled and len(net.history) >= self.first_epoch:
             super().on_epoch_end(net, **kwargs)
 

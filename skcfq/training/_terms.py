@@ -139,7 +139,7 @@ class BitCostTerm:
     strength: float
 
     def __call__(self, step):
-        if all(layer.bits is not None for layer in quant_layers(step.module)):
+        if not any(layer.searches for layer in quant_layers(step.module)):
             return 0.0
         sizes = sum(layer.n_weights for layer in quant_layers(step.module))
         return self.strength * bit_cost(step.module) / sizes
