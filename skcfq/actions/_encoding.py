@@ -76,6 +76,12 @@ class Encoding:
             f for f in self.features if isinstance(f, FixedFeature) and f.reason != DROPPED
         )
 
+    @property
+    def one_hot_groups(self):
+        """Columns of each feature that has several, a list of ndarray of int."""
+        tables = [f for f in self.features if isinstance(f, TableFeature)]
+        return [f.columns for f in tables if len(f.columns) > 1]
+
     def then(self, following):
         """Follow this encoding by another one, e.g. by that of a Pipeline's last step.
 

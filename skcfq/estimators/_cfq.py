@@ -186,6 +186,10 @@ class CFQClassifier(BaseTrainedClassifier):
     their own if `bits` lists the widths. For other objectives, and where the
     teacher has no ReLU layers of the sizes in `hidden_layer_sizes`, both are ``None``.
 
+    Where inputs have widths of their own, the commonest column of each one-hot group is spared, see
+    :func:`~skcfq.quantization.drop_reference_columns`: a category that the encoding does not know
+    (``handle_unknown="ignore"``) is then treated as the commonest one.
+
     References
     ----------
     .. [1] Yahyati, Lamaakal, El Makkaoui, Ouahbi (2026). "When Bits Break Recourse:

@@ -16,6 +16,7 @@ from ..quantization import (
     build_quantized,
     byte_budget_bits,
     calibrate_clips,
+    drop_reference_columns,
     linear_layers,
     packed_bytes,
     quant_layers,
@@ -69,6 +70,11 @@ class Recipe:
     def per_channel(self):
         """Whether each output is going to have a width of its own."""
         return bool(getattr(self.allocation, "per_channel", False))
+
+    @property
+    def per_input(self):
+        """Whether inputs are going to have widths of their own."""
+        return bool(getattr(self.allocation, "per_input", False))
 
 
 class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
@@ -270,6 +276,10 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
         lesson, codes = self._extended(lesson, batch.y, objective, network, view, seed)
         recipe = self._settled(recipe, lesson, network is twin)
         widths = self._widths(recipe)[0]
+        if recipe.per_input and searching:
+            network = drop_reference_columns(
+                network, lesson.x, space.encoding.one_hot_groups, lesson.weight
+            )
         module, budget = self._rounded(network, lesson, widths, budget, recipe)
         task.budget = budget
         if recipe.allocation is not None and searching:

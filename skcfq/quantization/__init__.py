@@ -28,6 +28,7 @@ from ._pruning import magnitude_masks
 from ._quant_linear import QuantLinear
 from ._quant_mlp import QuantMLP, build_quantized
 from ._quant_relu import QuantReLU
+from ._reference_columns import drop_reference_columns
 from ._reconstruction import reconstruct
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "canonical_bits",
     "choose_input_shifts",
     "dequantize",
+    "drop_reference_columns",
     "equalize",
     "expected_average_bits",
     "gumbel_noise",

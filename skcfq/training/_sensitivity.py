@@ -159,7 +159,8 @@ class RecourseSensitivity(LayerSensitivity):
         Whether each output has a width of its own, or each layer. Steps have to be per channel, too.
     per_input : bool, default=False
         Whether inputs may do with fewer bits than outputs ask for, see
-        :func:`~skcfq.quantization.choose_input_shifts`.
+        :func:`~skcfq.quantization.choose_input_shifts`. The commonest column of each one-hot group then takes
+        none, see :func:`~skcfq.quantization.drop_reference_columns`.
 
     Examples
     --------
@@ -226,7 +227,8 @@ class FisherSensitivity(LayerSensitivity):
         Whether each output has a width of its own, or each layer. Steps have to be per channel, too.
     per_input : bool, default=False
         Whether inputs may do with fewer bits than outputs ask for, see
-        :func:`~skcfq.quantization.choose_input_shifts`.
+        :func:`~skcfq.quantization.choose_input_shifts`. The commonest column of each one-hot group then takes
+        none, see :func:`~skcfq.quantization.drop_reference_columns`.
 
     References
     ----------

@@ -240,6 +240,21 @@ def test_inputs_have_no_widths_of_their_own_where_widths_are_listed(credit, teac
     assert same_model(model, small(CFQClassifier, teacher, credit, **given))
 
 
+def test_the_commonest_category_takes_no_bits(credit, teacher):
+    """Its column says nothing that the bias and the other columns of the feature do not say."""
+    model = small(CFQClassifier, teacher, credit, bit_budget=8)
+    groups = model.encoding_.one_hot_groups
+    assert groups
+    x = model.encoding_.encode(credit.data)
+    commonest = [group[x[:, group].sum(axis=0).argmax()] for group in groups]
+    codes = model.net_.module_.layers[0].codes()
+    assert {model.input_shifts_[0][column] for column in commonest} == {8}
+    assert not codes[:, commonest].any()
+    assert codes[:, [c for group in groups for c in group]].any()
+    teaches = teacher.predict_proba(credit.data)
+    np.testing.assert_allclose(model.predict_proba(credit.data), teaches, atol=0.02)
+
+
 def test_objectives_ask_for_synthetic_people(credit, teacher):
     """They change what is learned, and follow from the rows, whatever their order."""
     given = {"objective": FaithfulObjective(n_synthetic=50)}
