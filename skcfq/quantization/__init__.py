@@ -28,8 +28,8 @@ from ._pruning import magnitude_masks
 from ._quant_linear import QuantLinear
 from ._quant_mlp import QuantMLP, build_quantized
 from ._quant_relu import QuantReLU
-from ._reference_columns import drop_reference_columns
 from ._reconstruction import reconstruct
+from ._reference_columns import drop_reference_columns
 
 __all__ = [
     "TERNARY_BITS",
