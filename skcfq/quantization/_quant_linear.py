@@ -416,11 +416,8 @@ class QuantLinear(nn.Module):
             return self.held_codes.to(torch.int8)
         grain = self.grain()
         limits = coarse_limits(*self.limits(), grain)
-        return (
-            quantize_codes(self._kept_weight(), self.steps() * grain, *limits)
-            .mul_(grain)
-            .to(torch.int8)
-        )
+        codes = quantize_codes(self._kept_weight(), self.steps() * grain, *limits)
+        return codes.mul_(grain).to(torch.int8)
 
     def limits(self):
         """Smallest and largest code of the fixed widths.
