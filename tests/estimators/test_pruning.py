@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from skcfq import CFQClassifier, QATClassifier
-from skcfq.quantization import linear_layers, quant_layers
+from skcfq.quantization import drop_reference_columns, linear_layers, quant_layers
 from skcfq.training import deployed
 
 
@@ -20,9 +20,13 @@ def test_trap_pruned_weights_revived_by_later_training(credit, teacher, classifi
         max_epochs=4, lr=0.02, random_state=0,
     )  # fmt: skip
     fitted = clone(model).fit(credit.data, credit.target)
-    size = torch.cat([w.weight.abs().flatten() for w in linear_layers(teacher.net_.module_)])
+    network = teacher.net_.module_
+    if classifier is CFQClassifier:  # its inputs have widths of their own
+        x = torch.from_numpy(teacher.encoding_.encode(credit.data).astype("float32"))
+        network = drop_reference_columns(network, x, teacher.encoding_.one_hot_groups)
+    source = linear_layers(network)
+    size = torch.cat([w.weight.abs().flatten() for w in source])
     limit = size.sort().values[round(0.3 * len(size)) - 1]
-    source = linear_layers(teacher.net_.module_)
     for each in (fitted, pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted)):
         network = linear_layers(deployed(each.net_.module_))
         layers = quant_layers(each.net_.module_)
