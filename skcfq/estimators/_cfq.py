@@ -58,8 +58,8 @@ class CFQClassifier(BaseTrainedClassifier):
         One learned step per output of a layer; otherwise one per layer.
     prune_fraction : float, default=0.0
         Share of the weights, the smallest of the network that is quantized, that are 0 and stay 0 through
-        all training. They still count for `bit_budget`. Where inputs have widths of their own, those of
-        the commonest categories, 0 already, are the first.
+        all training. They still count for `bit_budget`. Where inputs have widths of their own, the first are
+        those of the commonest categories, which are 0 anyway and take no bits.
     objective : FaithfulObjective, PaperObjective or object with ``prepare``, default=None
         What is trained for; ``None`` is ``FaithfulObjective(eta=eta)``.
     eta : float, default=1.0

@@ -38,7 +38,9 @@ class PTQClassifier(BaseQuantizedClassifier):
     per_channel : bool, default=True
         One step per output of a layer; otherwise one per layer.
     prune_fraction : float, default=0.0
-        Share of the teacher's weights, the smallest, that are 0. They still count for `bit_budget`.
+        Share of the weights, the smallest of the network that is quantized, that are 0. They still count for
+        `bit_budget`. Where inputs have widths of their own, the first are those of the commonest
+        categories, which are 0 anyway and take no bits.
     objective : WeightObjective, OutputObjective or object with ``calibrate``, default=None
         What is kept; ``None`` is ``WeightObjective()``.
     allocation : FisherSensitivity, RecourseSensitivity or object with ``values``, default=None

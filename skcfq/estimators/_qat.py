@@ -32,7 +32,8 @@ class QATClassifier(BaseTrainedClassifier):
         One learned step per output of a layer; otherwise one per layer.
     prune_fraction : float, default=0.0
         Share of the weights, the smallest of the network that is quantized, that are 0 and stay 0 through
-        all training. They still count for `bit_budget`.
+        all training. They still count for `bit_budget`. Where inputs have widths of their own, the first are
+        those of the commonest categories, which are 0 anyway and take no bits.
     allocation : RecourseSensitivity, FisherSensitivity or object with ``values``, default=None
         How the widths of the layers are chosen: ``None`` learns them in training, an object tells the
         worth of each from the teacher's network beforehand. The budget is spent by an exact knapsack

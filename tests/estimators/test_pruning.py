@@ -28,11 +28,11 @@ def test_trap_pruned_weights_revived_by_later_training(credit, teacher, classifi
     size = torch.cat([w.weight.abs().flatten() for w in source])
     limit = size.sort().values[round(0.3 * len(size)) - 1]
     for each in (fitted, pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted)):
-        network = linear_layers(deployed(each.net_.module_))
+        weights = linear_layers(deployed(each.net_.module_))
         layers = quant_layers(each.net_.module_)
         n_pruned = sum(int((~layer.kept).sum()) for layer in layers)
         assert n_pruned == round(0.3 * len(size))
-        for layer, linear, before in zip(layers, network, source, strict=True):
+        for layer, linear, before in zip(layers, weights, source, strict=True):
             gone = before.weight.abs() <= limit
             assert torch.equal(gone, ~layer.kept)
             assert not linear.weight[gone].any()
