@@ -36,8 +36,10 @@ class DistilTerm:
 #: margin that nothing threatens would only make the student lenient.
 MARGIN_IN_ERRORS = 10.0
 
-#: Rows that synthetic people fill up to, and how many of them there are for each row, at most.
-MOST_ROWS = 20_000
+#: Rows that synthetic people fill up to: so many for each weight of the network, and at most in all.
+#: Nor are there more than so many of them for each row.
+ROWS_PER_WEIGHT = 2
+MOST_ROWS = 25_000
 MOST_PER_ROW = 50
 
 
@@ -100,8 +102,8 @@ class FaithfulObjective(BaseEstimator):
         Strength of the price of bits while widths are searched.
     n_synthetic : int or "auto", default="auto"
         How many synthetic people, each put together of two training rows, are learned from beside the real
-        ones: what is learned from the teacher needs no labels. ``"auto"`` fills the rows up to as
-        many as the network has weights, and to 20,000 at most, with at most 50 for each row.
+        ones: what is learned from the teacher needs no labels. ``"auto"`` fills the rows up to twice
+        as many as the network has weights, and to 25,000 at most, with at most 50 for each row.
 
     Examples
     --------
@@ -163,7 +165,8 @@ class FaithfulObjective(BaseEstimator):
         """
         if self.n_synthetic != "auto":
             return int(self.n_synthetic)
-        return max(0, min(min(n_weights, MOST_ROWS) - n_rows, MOST_PER_ROW * n_rows))
+        wanted = min(ROWS_PER_WEIGHT * n_weights, MOST_ROWS) - n_rows
+        return max(0, min(wanted, MOST_PER_ROW * n_rows))
 
     def prepare(self, lesson):
         """The terms, points on the way of each person's advice, and the teacher's logits there.

@@ -110,10 +110,10 @@ def test_a_lesson_goes_on_with_people_who_are_advised_like_the_others(lesson):
     assert not torch.equal(other.x, longer.x)
 
 
-def test_rows_are_filled_up_to_the_weights():
+def test_rows_are_filled_up_to_twice_the_weights():
     objective = FaithfulObjective()
-    assert objective.count_synthetic(600, 16_000) == 15_400
-    assert objective.count_synthetic(600, 100_000) == 20_000 - 600
+    assert objective.count_synthetic(600, 8_000) == 15_400
+    assert objective.count_synthetic(600, 100_000) == 25_000 - 600
     assert objective.count_synthetic(30_000, 100_000) == 0
     assert objective.count_synthetic(600, 300) == 0
     assert objective.count_synthetic(30, 16_000) == 1_500
