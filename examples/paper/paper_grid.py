@@ -186,20 +186,28 @@ STUDIES = (
 )  # fmt: skip
 
 QUICK_EPOCHS = 8
+QUICK_SIZES = (32, 16)
 QUICK_METHODS = ("LSQ-QAT", "CF-PTQ", "CFQ", "Faithful CFQ")
 
 
 def quick(study):
-    """A study on small data, with few methods and one seed."""
+    """A study on small data and a small network, with few methods and one seed."""
     methods = [name for name in QUICK_METHODS if name in study.methods] or study.methods[:2]
     if study.name in ("ablation", "runtime"):
         methods = study.methods[:3]
     elif study.name not in ("main", "budgets"):
         methods = methods[-1:]
     small = ["german"] if study.name in ("main", "subgroups") else []
+    usual = Setting().hidden_layer_sizes
+    settings = [
+        dataclasses.replace(setting, hidden_layer_sizes=QUICK_SIZES)
+        if setting.hidden_layer_sizes == usual
+        else setting
+        for setting in study.settings[:2]
+    ]
     return dataclasses.replace(
         study, datasets=("synthetic", *small), methods=tuple(methods), seeds=(0,),
-        bit_budgets=study.bit_budgets[:1], settings=study.settings[:2],
+        bit_budgets=study.bit_budgets[:1], settings=tuple(settings),
     )  # fmt: skip
 
 
@@ -224,7 +232,7 @@ def make_cells(
     seeds : sequence of int, default=None
         Instead of the studies' own.
     is_quick : bool, default=False
-        Small data, few methods, one seed.
+        Small data and networks, few methods, one seed.
     max_epochs : int, default=None
         Of teachers and students.
 

@@ -1,7 +1,7 @@
 """Run the grid of the paper: all methods, budgets and studies, into one tidy table.
 
     python examples/paper/run.py --out results/                 # everything: hours on two cores
-    python examples/paper/run.py --out results/ --quick         # small data: under two minutes
+    python examples/paper/run.py --out results/ --quick         # small data and networks: two minutes
     python examples/paper/run.py --out results/ --studies main --datasets adult --seeds 0
 
 A cell is a data set, a method, a bit budget, a seed and a setting. Each is fitted, measured as it is
@@ -79,7 +79,7 @@ def main(arguments=None):
         epilog="Studies: " + " ".join(f"{s.name} ({s.about})" for s in STUDIES),
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the results")
-    parser.add_argument("--quick", action="store_true", help="small data, few methods, one seed")
+    parser.add_argument("--quick", action="store_true", help="small data and networks, few methods, one seed")
     parser.add_argument("--studies", nargs="+", metavar="NAME")
     parser.add_argument("--datasets", nargs="+", metavar="NAME")
     parser.add_argument("--methods", nargs="+", metavar="NAME")

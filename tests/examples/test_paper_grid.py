@@ -76,6 +76,7 @@ def test_every_study_is_in_the_quick_grid():
     assert {cell.study for cell in cells} == {study.name for study in STUDIES}
     assert {cell.dataset for cell in cells} <= {"synthetic", "german"}
     assert {cell.seed for cell in cells} == {0}
+    assert {cell.setting.hidden_layer_sizes for cell in cells} == {(32, 16), (32,), ()}
 
 
 def test_the_main_table_and_the_curves_have_all_data_sets_and_three_seeds():
