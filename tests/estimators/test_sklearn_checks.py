@@ -23,8 +23,8 @@ TEACHER = FullPrecisionClassifier(**SMALL)
 ESTIMATORS = [
     TEACHER,
     QATClassifier(teacher=TEACHER, **SMALL),
-    # By default, the few rows of a check would be filled up to the weights of a 128-64 network.
-    CFQClassifier(objective=FaithfulObjective(n_synthetic=100)),
+    # By default, the few rows of a check would be filled up with many times as many people.
+    CFQClassifier(teacher=TEACHER, objective=FaithfulObjective(n_synthetic=100), **SMALL),
     PTQClassifier(teacher=TEACHER),
     PTQClassifier(teacher=TEACHER, objective=OutputObjective(), activation_bits=8),
     ValidityCalibrator(
