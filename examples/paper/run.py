@@ -79,7 +79,9 @@ def main(arguments=None):
         epilog="Studies: " + " ".join(f"{s.name} ({s.about})" for s in STUDIES),
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the results")
-    parser.add_argument("--quick", action="store_true", help="small data and networks, few methods, one seed")
+    parser.add_argument(
+        "--quick", action="store_true", help="small data and networks, few methods, one seed"
+    )
     parser.add_argument("--studies", nargs="+", metavar="NAME")
     parser.add_argument("--datasets", nargs="+", metavar="NAME")
     parser.add_argument("--methods", nargs="+", metavar="NAME")
