@@ -106,6 +106,8 @@ def test_training_starts_from_post_training_quantization(credit, teacher, classi
         target="granted", **settings,
     ).fit(credit.data, credit.target)  # fmt: skip
     frozen = {"lr": 1e-12, "weight_decay": 0.0, **settings}
+    if classifier is CFQClassifier:  # both look at the same people
+        frozen["objective"] = FaithfulObjective(n_synthetic=0)
     started = small(classifier, teacher, credit, start=OutputObjective(), **frozen)
     plain = small(classifier, teacher, credit, start=None, **frozen)
     scores = expected.decision_function(credit.data)
@@ -338,6 +340,7 @@ def test_where_nobody_needs_recourse_widths_follow_the_outputs(credit, teacher):
     params = {
         "hidden_layer_sizes": (16, 8), "teacher": FrozenEstimator(teacher), "actions": credit.actions,
         "target": "granted", "max_epochs": 2, "random_state": 0, "bits": (2, 4, 8),
+        "objective": FaithfulObjective(n_synthetic=0),  # of whom some may need it
     }  # fmt: skip
     auto = CFQClassifier(**params).fit(X, y)
     fisher = CFQClassifier(**params, allocation=FisherSensitivity(per_channel=True)).fit(X, y)
