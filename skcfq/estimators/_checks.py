@@ -112,19 +112,23 @@ def activation_problems(bits, budget):
 
     Parameters
     ----------
-    bits : int, sequence of int or None
+    bits : int, sequence of int, "auto" or None
     budget : float or None
 
     Returns
     -------
     list of str
     """
+    if isinstance(bits, str):
+        if budget is not None:
+            return []
+        return ['activation_bits="auto" needs an activation_budget, e.g. 4.']
     if np.ndim(bits) == 0:
         if budget is None:
             return []
         return [
             f"activation_budget={budget!r} chooses among several widths: give them as activation_bits, "
-            "e.g. (2, 4, 8)."
+            'e.g. (2, 4, 8), or "auto".'
         ]
     problems = [
         f"activation_bits={bits!r}: whole widths from 2 to 8 are needed, {width!r} is none."

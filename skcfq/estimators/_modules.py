@@ -33,7 +33,9 @@ def module_state(module):
     if quantized:
         state["bits"] = list(layers[0].candidate_bits)
         state["per_channel"] = layers[0].per_channel
-        state["activation_bits"] = [activation.bits for activation in module.activations]
+        state["activation_bits"] = [
+            activation.unit_bits or activation.bits for activation in module.activations
+        ]
     return state
 
 

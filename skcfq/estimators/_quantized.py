@@ -11,7 +11,6 @@ from sklearn.base import clone
 from .._utils._errors import raise_problems
 from .._utils._sklearn import InstanceWith, Interval, StrOptions, with_callbacks
 from ..quantization import (
-    allocate_bits,
     average_bits,
     build_quantized,
     byte_budget_bits,
@@ -27,6 +26,7 @@ from ..training import (
     Lesson,
     allocate_by_preference,
     allocate_by_sensitivity,
+    settle_activations,
     with_synthetic,
 )
 from ._callbacks import FitTask
@@ -85,7 +85,12 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
         "bit_budget": [Interval(numbers.Real, 0, None, closed="neither")],
         "byte_budget": [Interval(numbers.Integral, 1, None, closed="left"), None],
         "bits": ["array-like", numbers.Real, StrOptions({"ternary"})],
-        "activation_bits": [Interval(numbers.Integral, 2, 8, closed="both"), "array-like", None],
+        "activation_bits": [
+            Interval(numbers.Integral, 2, 8, closed="both"),
+            "array-like",
+            StrOptions({"auto"}),
+            None,
+        ],
         "activation_budget": [Interval(numbers.Real, 2, None, closed="left"), None],
         "per_channel": ["boolean"],
         "prune_fraction": [Interval(numbers.Real, 0, 1, closed="left")],
@@ -252,7 +257,7 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
         seed = self._seed()
         table, held_back = self._hold_back(table, seed)
         searching = len(widths) > 1
-        choosing = searching or np.ndim(self.activation_bits) > 0
+        choosing = searching or np.ndim(self.activation_bits) > 0 or self.activation_bits == "auto"
         asking = [objective, recipe.start, recipe.allocation if choosing else None]
         teacher, space, advice = task.step(
             "teacher",
@@ -280,7 +285,7 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
             network = drop_reference_columns(
                 network, lesson.x, space.encoding.one_hot_groups, lesson.weight
             )
-        module, budget = self._rounded(network, lesson, widths, budget, recipe)
+        module, network, budget = self._rounded(network, lesson, widths, budget, recipe)
         task.budget = budget
         if recipe.allocation is not None and searching:
             allocate_by_sensitivity(
@@ -297,6 +302,9 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
         )
         self.average_bits_ = average_bits(module)
         self.activation_bits_ = tuple(activation.bits for activation in module.activations)
+        self.unit_bits_ = tuple(
+            activation.unit_bits for activation in module.activations
+        )
         self.packed_bytes_ = packed_bytes(module)
         task.done()
         return self
@@ -317,14 +325,18 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
         return lesson, torch.cat([codes, labels])
 
     def _rounded(self, network, lesson, widths, budget, recipe):
-        """The network before training or calibration, pinned layers fixed, and the bit budget."""
+        """The network before training or calibration, pinned layers fixed; what it rounds; the bit budget."""
+        activation_bits = self.activation_bits
+        if np.ndim(activation_bits) > 0 or activation_bits == "auto":
+            activation_bits, network = settle_activations(
+                activation_bits, self.activation_budget, recipe.allocation, network, lesson
+            )
         clips = None
         if self.activation_bits is not None:
             clips = calibrate_clips(network, lesson.x)
         module = build_quantized(
             linear_layers(network), widths, per_channel=self.per_channel,
-            activation_bits=self._activation_widths(network, lesson, recipe.allocation), clips=clips,
-            prune_fraction=self.prune_fraction,
+            activation_bits=activation_bits, clips=clips, prune_fraction=self.prune_fraction,
         )  # fmt: skip
         layers = quant_layers(module)
         raise_problems(type(self).__name__, pin_problems(self.pin, widths, len(layers)))
@@ -334,22 +346,7 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
             budget = min(budget, byte_budget_bits(module, self.byte_budget, recipe.per_channel))
         # A budget that pinned layers break is an error now, not when widths are chosen.
         allocate_by_preference(copy.deepcopy(module), budget)
-        return module, budget
-
-    def _activation_widths(self, network, lesson, allocation):
-        """Width of each hidden activation: the same, or chosen within their budget."""
-        if np.ndim(self.activation_bits) == 0:
-            return self.activation_bits
-        sizes = [layer.out_features for layer in linear_layers(network)[:-1]]
-        if not sizes:
-            return []
-        widths = sorted(self.activation_bits)
-        if not hasattr(allocation, "activation_values"):
-            allocation = FisherSensitivity()
-        values = np.maximum.accumulate(
-            allocation.activation_values(widths, network, lesson), axis=1
-        )
-        return list(allocate_bits(values, sizes, widths, self.activation_budget))
+        return module, network, budget
 
     def _hold_back(self, table, seed):
         """Training rows, and rows that neither teacher nor student sees; None if not asked for."""

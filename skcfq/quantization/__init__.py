@@ -1,7 +1,15 @@
 """Fake-quantized layers, bit policies and exact budget allocation. Knows no recourse."""
 
-from ._allocation import allocate_bits
-from ._bits import TERNARY_BITS, activation_levels, canonical_bits, levels
+from ._allocation import allocate_bits, allocate_unit_bits
+from ._bits import (
+    TERNARY_BITS,
+    UNIT_BITS,
+    WHOLE_BITS,
+    activation_levels,
+    canonical_bits,
+    levels,
+    unit_levels,
+)
 from ._bytes import byte_budget_bits, packed_bytes
 from ._calibration import calibrate_clips, mse_clip, mse_step
 from ._equalize import equalize
@@ -33,11 +41,14 @@ from ._reference_columns import drop_reference_columns
 
 __all__ = [
     "TERNARY_BITS",
+    "UNIT_BITS",
+    "WHOLE_BITS",
     "QuantLinear",
     "QuantMLP",
     "QuantReLU",
     "activation_levels",
     "allocate_bits",
+    "allocate_unit_bits",
     "apply_allocation",
     "average_bits",
     "bit_cost",
@@ -66,4 +77,5 @@ __all__ = [
     "quantize_codes",
     "reconstruct",
     "round_ste",
+    "unit_levels",
 ]

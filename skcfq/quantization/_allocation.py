@@ -14,7 +14,7 @@ from fractions import Fraction
 import numpy as np
 
 from .._utils._errors import raise_problems
-from ._bits import canonical_bits, canonical_widths, listed
+from ._bits import UNIT_BITS, canonical_bits, canonical_widths, listed
 
 # Undominated pairs of bits and value that one layer may have in the exact search.
 MAX_PAIRS = 100_000
@@ -102,11 +102,36 @@ def allocate_bits(values, sizes, bits, budget, pinned=None, costs=None):
         )
     free = [layer for layer in range(len(sizes)) if layer not in pinned]
     costs, losses = [costs[layer] for layer in free], [losses[layer] for layer in free]
-    found = _solve(costs, losses, capacity)
-    if found is None:
-        found = _solve(costs, _coarsened(losses), capacity)
-    choices |= dict(zip(free, found, strict=True))
+    choices |= dict(zip(free, _choose(costs, losses, capacity), strict=True))
     return tuple(widths[order[choices[layer]]] for layer in range(len(sizes)))
+
+
+def allocate_unit_bits(values, budget):
+    """Choose one width per hidden unit: the most valuable allocation within a budget of activation bits.
+
+    As :func:`allocate_bits`, for units of one number each, that may also do with a bit or without any.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_units, 9)
+        Worth of 0, 1, ..., 8 bits in each unit. Finite.
+    budget : float
+        Largest average of bits per unit, at least 0.
+
+    Returns
+    -------
+    tuple of int
+        Width of each unit.
+
+    Examples
+    --------
+    >>> allocate_unit_bits([[0, 0, 5, *[6] * 6], [0, 1, *[2] * 7]], budget=2)
+    (3, 1)
+    """
+    values = np.asarray(values, dtype=np.float64).tolist()
+    capacity = Fraction(min(budget, max(UNIT_BITS))) * len(values)
+    costs, capacity = _whole_costs([UNIT_BITS] * len(values), capacity)
+    return tuple(UNIT_BITS[i] for i in _choose(costs, _whole_losses(values), capacity))
 
 
 def _checked(values, sizes, widths, pinned):
@@ -160,6 +185,12 @@ def _coarsened(losses):
     """Losses rounded to 10,000 steps of the largest total: a frontier holds no more than that."""
     grain = sum(map(max, losses)) // 10_000
     return [[loss // grain for loss in row] for row in losses]
+
+
+def _choose(costs, losses, capacity):
+    """Index per layer of least total loss, exactly or to one part in 10,000, see `_solve`."""
+    found = _solve(costs, losses, capacity)
+    return _solve(costs, _coarsened(losses), capacity) if found is None else found
 
 
 def _solve(costs, losses, capacity):

@@ -12,6 +12,9 @@ TERNARY_BITS = math.log2(3)
 #: Widths in whole bits. One bit is not among them: signed weights need a zero.
 WHOLE_BITS = tuple(range(2, 9))
 
+#: Widths of one hidden unit's activation, where units have widths of their own; without bits it is 0.
+UNIT_BITS = tuple(range(9))
+
 #: Lowest bits that codes can do without: with the widest width, none is left.
 MAX_SHIFT = 8
 
@@ -196,6 +199,37 @@ def activation_levels(bits):
             f"activation_bits={bits!r}: not a width of activations. Allowed: None (float), 2, 3, 4, 5, 6, 7, 8."
         )
     return 2 ** int(bits) - 1
+
+
+def unit_levels(bits):
+    """Largest integer code of each hidden unit where units have widths of their own.
+
+    Parameters
+    ----------
+    bits : sequence of {0, ..., 8}
+        At least one of them above 0.
+
+    Returns
+    -------
+    list of int
+        ``2**bits - 1`` of each.
+
+    Raises
+    ------
+    ValueError
+        For any other width, or if no unit has a bit.
+
+    Examples
+    --------
+    >>> unit_levels((8, 4, 1, 0))
+    [255, 15, 1, 0]
+    """
+    wrong = [width for width in bits if isinstance(width, bool) or width not in UNIT_BITS]
+    if wrong:
+        raise ValueError(f"widths of units: {wrong[0]!r} is none. Allowed: 0, 1, 2, 3, 4, 5, 6, 7, 8.")
+    if not any(bits):
+        raise ValueError("widths of units: at least one above 0 is needed.")
+    return [2 ** int(width) - 1 for width in bits]
 
 
 def exact_average(sizes, bits):

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from ._bits import TERNARY_BITS, canonical_bits, levels
+from ._bits import TERNARY_BITS, canonical_bits, levels, unit_levels
 from ._float import linear_layers
 from ._functional import coarse_limits, dequantize, pact_quantize, quantize_codes
 
@@ -127,14 +127,14 @@ def calibrate_clips(float_mlp, x, quantile=0.999):
 def mse_clip(inputs, bits, outputs=None, weight=None):
     """The clip, on a grid, at which a quantized activation has the least squared error.
 
-    The grid holds 2 to 100 % of the largest activation.
+    The grid holds 2 to 100 % of the largest activation, or of the least clip that cuts off no unit.
 
     Parameters
     ----------
     inputs : torch.Tensor of shape (n_samples, n_hidden)
         What the activation is given, before the ReLU.
-    bits : {2, 3, 4, 5, 6, 7, 8}
-        Width of the activation.
+    bits : {2, 3, 4, 5, 6, 7, 8}, or sequence of {0, ..., 8} of shape (n_hidden,)
+        Width of the activation, or of each unit's, see :func:`pact_quantize`.
     outputs : torch.Tensor of shape (n_samples, n_hidden), default=None
         What it should be; ``None``: the ReLU of `inputs`.
     weight : torch.Tensor of shape (n_samples,), default=None
@@ -143,7 +143,7 @@ def mse_clip(inputs, bits, outputs=None, weight=None):
     Returns
     -------
     float
-        > 0; 1.0 where no activation is.
+        The widest unit's, > 0; 1.0 where no activation is.
 
     Examples
     --------
@@ -156,6 +156,9 @@ def mse_clip(inputs, bits, outputs=None, weight=None):
     outputs = inputs.relu() if outputs is None else outputs
     weight = inputs.new_ones(len(inputs)) if weight is None else weight
     largest = outputs.max()
+    if isinstance(bits, tuple | list):
+        tops = outputs.new_tensor(unit_levels(bits))
+        largest = (outputs.amax(0)[tops > 0] * (tops.max() / tops[tops > 0])).max()
     if not largest > 0:
         return 1.0
     clips = [largest * share for share in CLIP_GRID]

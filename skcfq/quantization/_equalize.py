@@ -1,29 +1,37 @@
-"""Give all hidden units of a layer the same range, so that one clip fits them."""
+"""Give the hidden units of a layer ranges that one clip fits."""
 
 import copy
 
 import torch
 
+from ._bits import unit_levels
+from ._float import linear_layers
+
 
 @torch.no_grad()
-def equalize(linears, x):
+def equalize(network, x, unit_bits=None):
     """Scale the hidden units of a ReLU network to equal ranges; what it computes stays the same.
 
     A ReLU commutes with a positive factor: dividing a unit's weights and bias by its largest
     activation, relative to the layer's (geometric) mean of them, and multiplying the weights that
-    read it changes nothing in full precision [1]_. A quantized activation has one clip for
-    the layer, though, and a unit of a small range would get few of its levels.
+    read it changes nothing in full precision [1]_. A quantized activation has one distance of levels for
+    the layer, though, and a unit of a small range would get few of them. Where units have widths
+    of their own, ranges are made proportional to their largest levels instead.
 
     Parameters
     ----------
-    linears : sequence of torch.nn.Linear
-        With ReLUs between them. Not changed.
+    network : torch.nn.Module
+        Linear layers with ReLUs between them. Not changed.
     x : torch.Tensor of shape (n_samples, n_inputs)
         Rows at which ranges are measured. A unit that is never active is left alone.
+    unit_bits : sequence of (tuple of int or None), default=None
+        For each hidden layer the widths of its units; None where they have one. A unit without any bits
+        is left alone.
 
     Returns
     -------
-    list of torch.nn.Linear
+    torch.nn.Module
+        A copy.
 
     References
     ----------
@@ -34,14 +42,18 @@ def equalize(linears, x):
     --------
     >>> from skcfq.quantization import linear_layers, mlp
     >>> x = torch.randn(100, 5, generator=torch.Generator().manual_seed(0))
-    >>> first, last = equalize(linear_layers(mlp((5, 4, 2))), x)
+    >>> first, last = linear_layers(equalize(mlp((5, 4, 2)), x))
     >>> ranges = first(x).relu().amax(0)
     >>> torch.allclose(ranges[ranges > 0], ranges.max())
     True
     """
-    linears = [copy.deepcopy(linear) for linear in linears]
+    network = copy.deepcopy(network)
+    linears = linear_layers(network)
     for i, linear in enumerate(linears[:-1]):
         ranges = linear(x).relu().amax(0)
+        if unit_bits is not None and unit_bits[i] is not None:
+            tops = ranges.new_tensor(unit_levels(unit_bits[i]))
+            ranges = torch.where(tops > 0, ranges / tops, 0.0)
         active = ranges > 0
         if active.any():
             scale = torch.where(active, ranges / ranges[active].log().mean().exp(), 1.0)
@@ -50,4 +62,4 @@ def equalize(linears, x):
                 linear.bias /= scale
             linears[i + 1].weight *= scale
         x = linear(x).relu()
-    return linears
+    return network

@@ -64,7 +64,8 @@ def build_quantized(
     per_channel : bool, default=True
         One step per output; otherwise one per layer.
     activation_bits : {None, 2, 3, 4, 5, 6, 7, 8} or sequence of them, default=None
-        Width of the hidden activations, of all or of each; ``None`` leaves them in full precision.
+        Width of the hidden activations, of all or of each; ``None`` leaves them in full precision. In a
+        sequence, a tuple gives each unit of a layer a width of its own, see :class:`QuantReLU`.
     clips : sequence of float, default=None
         Where each hidden activation's clip starts, see :func:`calibrate_clips`.
     prune_fraction : float, default=0.0

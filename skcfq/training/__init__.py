@@ -1,6 +1,11 @@
 """Losses, teacher recourse and the one training loop: joins recourse and quantization."""
 
-from ._allocate import allocate_by_preference, allocate_by_sensitivity, allocate_by_value
+from ._allocate import (
+    allocate_by_preference,
+    allocate_by_sensitivity,
+    allocate_by_value,
+    settle_activations,
+)
 from ._batches import Batch, BatchDataset, TensorBatches
 from ._calibration import Calibration, conformal_offset
 from ._deploy import deployed
@@ -40,6 +45,7 @@ __all__ = [
     "held_out_split",
     "merge_rows",
     "recombined",
+    "settle_activations",
     "short_action",
     "train",
     "validation_split",

@@ -28,7 +28,10 @@ class DistilTerm:
         if self.points:
             teacher = torch.stack([batch.extra[f"teacher_{point}"] for point in self.points])
             student = step.logits_at(*self.points).view_as(teacher)
-            loss = loss + step.recourse_mean(_distance(student, teacher).sum(0))
+            import os
+            d = _distance(student, teacher)
+            w = float(os.environ.get("ADV", "1"))
+            loss = loss + step.recourse_mean(d.sum(0) + (w - 1) * d[list(self.points).index("recourse")])
         return self.strength * loss
 
 

@@ -99,7 +99,8 @@ class OutputObjective(BaseEstimator):
         given = exact
         layers, linears = quant_layers(module), linear_layers(network)
         if any(activation.bits is not None for activation in module.activations):
-            linears = equalize(linears, exact[weight > 0])
+            unit_bits = [activation.unit_bits for activation in module.activations]
+            linears = linear_layers(equalize(network, exact[weight > 0], unit_bits))
             for layer, linear in zip(layers, linears, strict=True):
                 layer.weight.copy_(linear.weight)
         for i, (layer, linear) in enumerate(zip(layers, linears, strict=True)):
@@ -113,5 +114,5 @@ class OutputObjective(BaseEstimator):
 
 def _set_clip(activation, inputs, outputs, weight):
     if activation.bits is not None:
-        clip = mse_clip(inputs, activation.bits, outputs, weight)
+        clip = mse_clip(inputs, activation.unit_bits or activation.bits, outputs, weight)
         activation.log_clip.fill_(math.log(clip))

@@ -5,6 +5,7 @@ import torch
 from sklearn.base import BaseEstimator
 
 from ..quantization import (
+    UNIT_BITS,
     choose_input_shifts,
     linear_layers,
     mse_clip,
@@ -141,6 +142,39 @@ class LayerSensitivity(BaseEstimator):
         return np.asarray(values)
 
 
+    @torch.no_grad()
+    def unit_values(self, network, lesson):
+        """Worth of each width of each hidden unit's activation, to first order.
+
+        Parameters
+        ----------
+        network : torch.nn.Module
+            What is quantized, linear layers with ReLUs between them.
+        lesson : Lesson
+
+        Returns
+        -------
+        list of ndarray of float64, shape (n_units, 9)
+            One for each hidden layer, a column for each of 0, 1, ..., 8 bits.
+        """
+        linears = linear_layers(network)
+        inputs = layer_inputs(linears, self._points(lesson))
+        elsewhere = layer_inputs(linears, lesson.x)
+        losses = [torch.zeros(layer.out_features, len(UNIT_BITS)) for layer in linears[:-1]]
+        for share, gradients in self._slopes(linears, inputs, lesson):
+            for i, loss in enumerate(losses, start=1):
+                slopes = gradients[i] @ linears[i].weight  # (n_points, n_units)
+                top = torch.maximum(inputs[i].amax(0), elsewhere[i].amax(0))
+                for k, width in enumerate(UNIT_BITS):
+                    change = _rounding(inputs[i], top, width)
+                    # The bias makes up for what is the same everywhere.
+                    change -= share @ change / share.sum()
+                    loss[:, k] += share @ (slopes * change).square_()
+                    other = _variance(_rounding(elsewhere[i], top, width), lesson.weight)
+                    loss[:, k] += ELSEWHERE * (share @ slopes.square()) * other
+        return [-loss.double().numpy() for loss in losses]
+
+
 class RecourseSensitivity(LayerSensitivity):
     """Bits where recourse needs them: what quantizing a layer alone does to the teacher's advice.
 
@@ -271,9 +305,22 @@ class FisherSensitivity(LayerSensitivity):
 
 def _spread(x, weight):
     """Variance of each input over the rows, and a hundredth of their mean: an input may be new."""
-    share = weight / weight.sum()
-    variance = share @ (x - share @ x).square_()
+    variance = _variance(x, weight)
     return variance + 0.01 * variance.mean()
+
+
+def _variance(x, weight):
+    """Weighted variance of each column."""
+    share = weight / weight.sum()
+    return share @ (x - share @ x).square_()
+
+
+def _rounding(x, top, bits):
+    """What rounding to ``2**bits`` levels from 0 to `top`, (n_units,), changes in activations (n, n_units)."""
+    if bits == 0:
+        return -x
+    step = (top / (2**bits - 1)).clamp(min=torch.finfo(x.dtype).tiny)
+    return (x / step).round_().mul_(step).sub_(x)
 
 
 def layer_inputs(linears, x):

@@ -116,7 +116,8 @@ def test_calibration_changes_neither_network_nor_rows():
 @pytest.mark.parametrize("bias", [True, False])
 def test_equalizing_changes_ranges_and_nothing_else(bias):
     generator = torch.Generator().manual_seed(0)
-    linears = linear_layers(mlp((6, 12, 9, 3), generator))
+    network = mlp((6, 12, 9, 3), generator)
+    linears = linear_layers(network)
     with torch.no_grad():
         linears[0].weight *= torch.logspace(-2, 1, 12)[:, None]
         linears[0].weight[5] = 0.0
@@ -127,7 +128,7 @@ def test_equalizing_changes_ranges_and_nothing_else(bias):
             linears[0].bias[5] = -1.0
     before = [linear.weight.clone() for linear in linears]
     x = torch.randn(200, 6, generator=generator)
-    equal = equalize(linears, x)
+    equal = linear_layers(equalize(network, x))
 
     def outputs(layers, rows):
         ranges = []
@@ -146,11 +147,12 @@ def test_equalizing_changes_ranges_and_nothing_else(bias):
 
 
 def test_nothing_to_equalize():
-    dead = linear_layers(mlp((3, 4, 2)))
+    dead = mlp((3, 4, 2))
     with torch.no_grad():
         dead[0].weight.zero_()
         dead[0].bias.fill_(-1.0)
-    for linears in (dead, linear_layers(mlp((3, 2)))):
-        for a, b in zip(equalize(linears, torch.randn(9, 3)), linears, strict=True):
+    for network in (dead, mlp((3, 2))):
+        equal = equalize(network, torch.randn(9, 3))
+        for a, b in zip(linear_layers(equal), linear_layers(network), strict=True):
             assert torch.equal(a.weight, b.weight)
             assert torch.equal(a.bias, b.bias)
