@@ -80,8 +80,10 @@ def make_model(cell, ref, data, cache):
     """The unfitted classifier of a cell."""
     setting = cell.setting
     training = {} if cell.max_epochs is None else {"max_epochs": cell.max_epochs}
+    activation_bits = setting.activation_bits if setting.activation_budget is None else "auto"
     return all_methods(
-        cell.bit_budget, training=training, activation_bits=setting.activation_bits,
+        cell.bit_budget, training=training, activation_bits=activation_bits,
+        activation_budget=setting.activation_budget,
         hidden_layer_sizes=setting.hidden_layer_sizes, teacher=FrozenEstimator(ref.teacher),
         actions=ref.teacher.actions, target=data.favourable,
         solver=clone(ADVISERS[setting.adviser]), memory=str(cache), random_state=cell.seed,
@@ -89,10 +91,15 @@ def make_model(cell, ref, data, cache):
 
 
 def assert_budget(model, cell):
-    """The budget is a hard limit; what is 8 bits by name has 8."""
+    """Budgets are hard limits; what is 8 bits by name has 8."""
     budget = max(cell.bit_budget, 8) if cell.method == "PTQ-8" else cell.bit_budget
     if not model.average_bits_ <= budget:
         raise AssertionError(f"{model.average_bits_} bits on average, above the budget {budget}.")
+    limit = cell.setting.activation_budget
+    if limit is not None and not model.average_activation_bits_ <= limit:
+        raise AssertionError(
+            f"{model.average_activation_bits_} bits of activations on average, above the budget {limit}."
+        )
 
 
 def calibrate(model, ref, X, y):

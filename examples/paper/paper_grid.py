@@ -25,7 +25,9 @@ class Setting:
     hidden_layer_sizes : tuple of int
         Of teacher and student.
     activation_bits : int or None
-        Width of the hidden activations; None: they are floats.
+        Width of the hidden activations; None: they are floats, unless there is a budget.
+    activation_budget : float or None
+        Their average width, if every method chooses widths as it can.
     actions : str
         What people may do: a key of `action_sets`.
     teacher : str
@@ -37,6 +39,7 @@ class Setting:
     name: str = "default"
     hidden_layer_sizes: tuple = (128, 64)
     activation_bits: int | None = None
+    activation_budget: float | None = None
     actions: str = "paper"
     teacher: str = "full"
     adviser: str = "greedy"
@@ -135,6 +138,11 @@ STUDIES = (
         "activations", "Hidden activations of 4 bits too.", ("adult", *SMALL),
         ("PACT-QAT", "Mixed precision", "CF-PTQ", "CFQ", "Faithful CFQ"),
         settings=(Setting("4-bit activations", activation_bits=4),),
+    ),
+    Study(
+        "activation budget", "Hidden activations of 4 bits on average too.", ("adult", *SMALL),
+        ("CF-PTQ", "Faithful CFQ"), seeds=SEEDS,
+        settings=(Setting("4-bit activations on average", activation_budget=4),),
     ),
     Study(
         "ablation", "Objectives term by term.", SMALL,

@@ -1,5 +1,7 @@
 """Every method of the grid by its name: those of the paper, and what the ablations change."""
 
+import math
+
 from skcfq import (
     CFQClassifier,
     FaithfulObjective,
@@ -17,6 +19,8 @@ FAITHFUL = {
     "Faithful, no boundary": {"eta": 0.0},
     "Faithful, inside only": {"outer_margin": 0.0, "distil": 0.0},
     "Faithful, no inner margin": {"inner_margin": 0.0},
+    "Faithful, advice as other points": {"advice": 1.0},
+    "Faithful, far people count alike": {"nearness": math.inf},
     "Faithful, labels too": {"task": 1.0},
     "Faithful, no synthetic people": {"n_synthetic": 0},
 }

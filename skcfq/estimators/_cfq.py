@@ -234,7 +234,7 @@ class CFQClassifier(BaseTrainedClassifier):
         per_channel=True,
         prune_fraction=0.0,
         objective=None,
-        eta=1.0,
+        eta=0.3,
         validity_level=None,
         calibration_fraction=0.2,
         allocation="auto",
@@ -319,7 +319,7 @@ class CFQClassifier(BaseTrainedClassifier):
         if start == "auto":
             # Learned widths are settled too late to start from.
             settled = allocation is not None or len(self._widths(Recipe())[0]) == 1
-            start = OutputObjective() if self._keeps_teacher and settled else None
+            start = OutputObjective(nearness=1.0) if self._keeps_teacher and settled else None
         return self._trained_by(allocation, start)
 
     @property
@@ -331,10 +331,12 @@ class CFQClassifier(BaseTrainedClassifier):
     def _trained_by(self, allocation, start):
         lr, settle_fraction = self.lr, self.settle_fraction
         if lr == "auto":
-            lr = 3e-3 if start is None else 3e-4 * 2.0 ** (4 - min(self.bit_budget, 8))
+            at_4_bits = 3e-4 if self.activation_bits is None else 1e-3
+            lr = 3e-3 if start is None else at_4_bits * 2.0 ** (4 - min(self.bit_budget, 8))
         if settle_fraction == "auto":
             settle_fraction = 0.0 if start is None else 0.5
-        return Recipe(allocation, start, lr, settle_fraction)
+        clip_rule = "lsq" if self._keeps_teacher else "pact"
+        return Recipe(allocation, start, lr, settle_fraction, clip_rule)
 
     def _settled(self, recipe, lesson, same):
         allocation, start = recipe.allocation, recipe.start

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from .._utils._errors import raise_problems
 from .._utils._sklearn import InstanceWith, Interval, StrOptions, with_callbacks
 from ..quantization import (
+    average_activation_bits,
     average_bits,
     build_quantized,
     byte_budget_bits,
@@ -19,10 +20,10 @@ from ..quantization import (
     linear_layers,
     packed_bytes,
     quant_layers,
+    unit_widths,
 )
 from ..recourse import one_thread
 from ..training import (
-    FisherSensitivity,
     Lesson,
     allocate_by_preference,
     allocate_by_sensitivity,
@@ -59,12 +60,15 @@ class Recipe:
         Learning rate; None without training.
     settle_fraction : float
         Share of the epochs, the last, in which integer weights stay as they are.
+    clip_rule : {"pact", "lsq"}
+        What clips of activations learn from, see :class:`~skcfq.quantization.QuantReLU`.
     """
 
     allocation: object = None
     start: object = None
     lr: float | None = None
     settle_fraction: float = 0.0
+    clip_rule: str = "pact"
 
     @property
     def per_channel(self):
@@ -302,9 +306,8 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
         )
         self.average_bits_ = average_bits(module)
         self.activation_bits_ = tuple(activation.bits for activation in module.activations)
-        self.unit_bits_ = tuple(
-            activation.unit_bits for activation in module.activations
-        )
+        self.unit_bits_ = unit_widths(module)
+        self.average_activation_bits_ = average_activation_bits(module)
         self.packed_bytes_ = packed_bytes(module)
         task.done()
         return self
@@ -337,6 +340,7 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
         module = build_quantized(
             linear_layers(network), widths, per_channel=self.per_channel,
             activation_bits=activation_bits, clips=clips, prune_fraction=self.prune_fraction,
+            clip_rule=recipe.clip_rule,
         )  # fmt: skip
         layers = quant_layers(module)
         raise_problems(type(self).__name__, pin_problems(self.pin, widths, len(layers)))

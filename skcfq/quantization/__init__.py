@@ -34,10 +34,11 @@ from ._policy import (
 )
 from ._pruning import magnitude_masks
 from ._quant_linear import QuantLinear
-from ._quant_mlp import QuantMLP, build_quantized
+from ._quant_mlp import QuantMLP, average_activation_bits, build_quantized, unit_widths
 from ._quant_relu import QuantReLU
 from ._reconstruction import reconstruct
 from ._reference_columns import drop_reference_columns
+from ._spare_units import elimination_order, spare_units
 
 __all__ = [
     "TERNARY_BITS",
@@ -50,6 +51,7 @@ __all__ = [
     "allocate_bits",
     "allocate_unit_bits",
     "apply_allocation",
+    "average_activation_bits",
     "average_bits",
     "bit_cost",
     "bit_preferences",
@@ -60,6 +62,7 @@ __all__ = [
     "choose_input_shifts",
     "dequantize",
     "drop_reference_columns",
+    "elimination_order",
     "equalize",
     "expected_average_bits",
     "gumbel_noise",
@@ -77,5 +80,7 @@ __all__ = [
     "quantize_codes",
     "reconstruct",
     "round_ste",
+    "spare_units",
     "unit_levels",
+    "unit_widths",
 ]

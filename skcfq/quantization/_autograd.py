@@ -64,33 +64,22 @@ class LSQ(torch.autograd.Function):
 
 
 class PACT(torch.autograd.Function):
-    """Parameterized clipping activation: the clip's gradient is 1 where the input is clipped.
-
-    Where units have largest levels of their own, a unit's clip is its share of the widest one's.
-    """
+    """Parameterized clipping activation: the clip's gradient is 1 where the input is clipped."""
 
     @staticmethod
-    def forward(ctx, x, clip, top):
-        """``clamp(round(x / step), 0, top) * step``, `clip` being the largest ``top * step``."""
-        units = isinstance(top, torch.Tensor)
-        share = top / top.max() if units else 1.0
-        step = clip / (top.max() if units else top)
-        ctx.save_for_backward(x, clip * share)
-        ctx.share, ctx.clip_shape = share, clip.shape
-        codes = (x / step).round_().clamp_(min=0)
-        return codes.clamp_(max=top).mul_(step)
+    def forward(ctx, x, clip, n_steps):
+        """``clamp(round(x / step), 0, n_steps) * step`` with ``step = clip / n_steps``."""
+        ctx.save_for_backward(x)
+        ctx.clip, ctx.clip_shape = clip.item(), clip.shape
+        step = clip / n_steps
+        return (x / step).round_().clamp_(0, n_steps).mul_(step)
 
     @staticmethod
     def backward(ctx, grad):
         """``d out / d x = 1 if 0 < x < clip else 0``, ``d out / d clip = 1 if x >= clip else 0``."""
-        x, clip = ctx.saved_tensors
-        if clip.ndim:
-            # In units of the clip, which may be 0: one limit for all.
-            x, limit = x / clip.clamp(min=torch.finfo(clip.dtype).tiny), 1.0
-        else:
-            limit = clip.item()
-        grad_x = inside_limits(grad, x, 0, limit)
+        (x,) = ctx.saved_tensors
+        grad_x = inside_limits(grad, x, 0, ctx.clip)
         if not ctx.needs_input_grad[1]:
             return grad_x, None, None
-        grad_clip = (grad - inside_limits(grad, x, -math.inf, limit)) * ctx.share
+        grad_clip = grad - inside_limits(grad, x, -math.inf, ctx.clip)
         return grad_x, grad_clip.sum().view(ctx.clip_shape), None

@@ -226,7 +226,9 @@ def unit_levels(bits):
     """
     wrong = [width for width in bits if isinstance(width, bool) or width not in UNIT_BITS]
     if wrong:
-        raise ValueError(f"widths of units: {wrong[0]!r} is none. Allowed: 0, 1, 2, 3, 4, 5, 6, 7, 8.")
+        raise ValueError(
+            f"widths of units: {wrong[0]!r} is none. Allowed: 0, 1, 2, 3, 4, 5, 6, 7, 8."
+        )
     if not any(bits):
         raise ValueError("widths of units: at least one above 0 is needed.")
     return [2 ** int(width) - 1 for width in bits]

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from ._bits import TERNARY_BITS, canonical_bits, levels, unit_levels
+from ._bits import TERNARY_BITS, activation_levels, canonical_bits, levels, unit_levels
 from ._float import linear_layers
-from ._functional import coarse_limits, dequantize, pact_quantize, quantize_codes
+from ._functional import coarse_limits, dequantize, quantize_codes
 
 # Steps tried, as shares of the smallest step that clips nothing. That one comes first: of
 # equally good steps the first is kept.
@@ -134,7 +134,7 @@ def mse_clip(inputs, bits, outputs=None, weight=None):
     inputs : torch.Tensor of shape (n_samples, n_hidden)
         What the activation is given, before the ReLU.
     bits : {2, 3, 4, 5, 6, 7, 8}, or sequence of {0, ..., 8} of shape (n_hidden,)
-        Width of the activation, or of each unit's, see :func:`pact_quantize`.
+        Width of the activation, or of each unit's, see :class:`QuantReLU`.
     outputs : torch.Tensor of shape (n_samples, n_hidden), default=None
         What it should be; ``None``: the ReLU of `inputs`.
     weight : torch.Tensor of shape (n_samples,), default=None
@@ -155,15 +155,14 @@ def mse_clip(inputs, bits, outputs=None, weight=None):
     """
     outputs = inputs.relu() if outputs is None else outputs
     weight = inputs.new_ones(len(inputs)) if weight is None else weight
-    largest = outputs.max()
-    if isinstance(bits, tuple | list):
-        tops = outputs.new_tensor(unit_levels(bits))
-        largest = (outputs.amax(0)[tops > 0] * (tops.max() / tops[tops > 0])).max()
+    several = isinstance(bits, tuple)
+    tops = outputs.new_tensor(unit_levels(bits) if several else [activation_levels(bits)])
+    # The step at which no unit is cut off.
+    largest = (outputs.amax(0) / tops)[tops.expand(outputs.shape[1]) > 0].max()
     if not largest > 0:
         return 1.0
-    clips = [largest * share for share in CLIP_GRID]
-    errors = [
-        float(weight @ (pact_quantize(inputs, clip, bits) - outputs).square().sum(1))
-        for clip in clips
-    ]
-    return float(clips[int(np.argmin(errors))])
+    low, steps, errors = torch.zeros_like(tops), [largest * share for share in CLIP_GRID], []
+    for step in steps:
+        codes = quantize_codes(inputs, step, low, tops)
+        errors.append(float(weight @ dequantize(codes, step).sub_(outputs).square_().sum(1)))
+    return float(steps[int(np.argmin(errors))] * tops.max())

@@ -22,8 +22,9 @@ def equalize(network, x, unit_bits=None):
     ----------
     network : torch.nn.Module
         Linear layers with ReLUs between them. Not changed.
-    x : torch.Tensor of shape (n_samples, n_inputs)
-        Rows at which ranges are measured. A unit that is never active is left alone.
+    x : torch.Tensor of shape (n_samples, n_inputs), or list of torch.Tensor of shape (n_units,)
+        Rows at which ranges are measured, or the ranges of each hidden layer. A unit that is never active is
+        left alone.
     unit_bits : sequence of (tuple of int or None), default=None
         For each hidden layer the widths of its units; None where they have one. A unit without any bits
         is left alone.
@@ -49,8 +50,9 @@ def equalize(network, x, unit_bits=None):
     """
     network = copy.deepcopy(network)
     linears = linear_layers(network)
-    for i, linear in enumerate(linears[:-1]):
-        ranges = linear(x).relu().amax(0)
+    if isinstance(x, torch.Tensor):
+        x = [outputs.amax(0) for outputs in hidden_outputs(linears, x)]
+    for i, (linear, ranges) in enumerate(zip(linears[:-1], x, strict=True)):
         if unit_bits is not None and unit_bits[i] is not None:
             tops = ranges.new_tensor(unit_levels(unit_bits[i]))
             ranges = torch.where(tops > 0, ranges / tops, 0.0)
@@ -61,5 +63,11 @@ def equalize(network, x, unit_bits=None):
             if linear.bias is not None:
                 linear.bias /= scale
             linears[i + 1].weight *= scale
-        x = linear(x).relu()
     return network
+
+
+def hidden_outputs(linears, x):
+    """What each hidden layer computes, tensors of shape (n_samples, n_units)."""
+    for linear in linears[:-1]:
+        x = linear(x).relu()
+        yield x

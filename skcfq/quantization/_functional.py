@@ -3,7 +3,7 @@
 import math
 
 from ._autograd import LSQ, PACT, RoundSTE
-from ._bits import activation_levels, unit_levels
+from ._bits import activation_levels
 
 
 def quantize_codes(x, step, q_min, q_max):
@@ -183,17 +183,14 @@ def pact_quantize(x, clip, bits):
     Backward, `x` gets the gradient where ``0 < x < clip`` and 0 elsewhere; `clip` gets it where
     ``x >= clip``. At 0 the gradient is 0, as that of ReLU.
 
-    Units may have widths of their own. All levels are equally far apart, so a narrow unit has fewer of
-    them and a smaller clip: `clip` is that of the widest one.
-
     Parameters
     ----------
     x : torch.Tensor
-        Values before the ReLU, of any shape; (..., n_units) with several widths.
+        Values before the ReLU, of any shape.
     clip : torch.Tensor
         Positive, of shape ().
-    bits : {2, 3, 4, 5, 6, 7, 8}, or sequence of {0, ..., 8} of shape (n_units,)
-        Width of the activation, or of each unit's.
+    bits : {2, 3, 4, 5, 6, 7, 8}
+        Width of the activation.
 
     Returns
     -------
@@ -215,9 +212,5 @@ def pact_quantize(x, clip, bits):
     >>> out.sum().backward()
     >>> out.detach(), x.grad, clip.grad
     (tensor([0., 1., 3.]), tensor([0., 1., 0.]), tensor(1.))
-    >>> pact_quantize(torch.tensor([9.0, 1.4, 9.0]), torch.tensor(3.0), bits=(1, 2, 0))
-    tensor([1., 1., 0.])
     """
-    if not isinstance(bits, tuple | list):
-        return PACT.apply(x, clip, activation_levels(bits))
-    return PACT.apply(x, clip, x.new_tensor(unit_levels(bits)))
+    return PACT.apply(x, clip, activation_levels(bits))

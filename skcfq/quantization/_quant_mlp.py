@@ -51,7 +51,13 @@ class QuantMLP(nn.Module):
 
 
 def build_quantized(
-    linears, bits, per_channel=True, activation_bits=None, clips=None, prune_fraction=0.0
+    linears,
+    bits,
+    per_channel=True,
+    activation_bits=None,
+    clips=None,
+    prune_fraction=0.0,
+    clip_rule="pact",
 ):
     """Quantize the layers of a float network.
 
@@ -70,6 +76,8 @@ def build_quantized(
         Where each hidden activation's clip starts, see :func:`calibrate_clips`.
     prune_fraction : float, default=0.0
         Share of the weights that are 0 and stay so, see :func:`magnitude_masks`.
+    clip_rule : {"pact", "lsq"}, default="pact"
+        What clips learn from, see :class:`QuantReLU`.
 
     Returns
     -------
@@ -108,7 +116,54 @@ def build_quantized(
             f"activation_bits has {len(widths)} widths: one per hidden layer, {n_hidden}, is needed."
         )
     activations = [
-        QuantReLU(width) if clips is None else QuantReLU(width, clips[i])
+        QuantReLU(width, 6.0 if clips is None else clips[i], clip_rule)
         for i, width in enumerate(widths)
     ]
     return QuantMLP(layers, activations).to(linears[0].weight)
+
+
+def unit_widths(model):
+    """Width of the activation of every hidden unit.
+
+    Parameters
+    ----------
+    model : QuantMLP
+
+    Returns
+    -------
+    tuple of (tuple of int or None)
+        For each hidden layer; None where activations are floats.
+
+    Examples
+    --------
+    >>> unit_widths(QuantMLP([QuantLinear(4, 3, (2,)), QuantLinear(3, 2, (2,))], [QuantReLU(4)]))
+    ((4, 4, 4),)
+    """
+    return tuple(
+        None if each.bits is None else each.unit_bits or (each.bits,) * layer.out_features
+        for layer, each in zip(model.layers, model.activations, strict=False)
+    )
+
+
+def average_activation_bits(model):
+    """Bits of a hidden activation on average over the units; None if any of them are floats.
+
+    Parameters
+    ----------
+    model : QuantMLP
+
+    Returns
+    -------
+    float or None
+
+    Examples
+    --------
+    >>> model = QuantMLP([QuantLinear(4, 3, (2,)), QuantLinear(3, 2, (2,))], [QuantReLU((2, 8, 2))])
+    >>> average_activation_bits(model)
+    4.0
+    """
+    widths = unit_widths(model)
+    if not widths or None in widths:
+        return None
+    widths = [width for each in widths for width in each]
+    return sum(widths) / len(widths)

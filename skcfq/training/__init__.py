@@ -1,11 +1,6 @@
 """Losses, teacher recourse and the one training loop: joins recourse and quantization."""
 
-from ._allocate import (
-    allocate_by_preference,
-    allocate_by_sensitivity,
-    allocate_by_value,
-    settle_activations,
-)
+from ._allocate import allocate_by_preference, allocate_by_sensitivity, allocate_by_value
 from ._batches import Batch, BatchDataset, TensorBatches
 from ._calibration import Calibration, conformal_offset
 from ._deploy import deployed
@@ -18,6 +13,7 @@ from ._rows import held_out_split, merge_rows, validation_split
 from ._sensitivity import FisherSensitivity, RecourseSensitivity
 from ._synthetic import recombined, with_synthetic
 from ._terms import Step, short_action
+from ._units import settle_activations
 
 __all__ = [
     "Batch",

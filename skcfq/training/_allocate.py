@@ -5,17 +5,12 @@ import itertools
 import numpy as np
 
 from ..quantization import (
-    WHOLE_BITS,
     allocate_bits,
-    allocate_unit_bits,
     apply_allocation,
     bit_preferences,
     byte_budget_bits,
-    equalize,
-    linear_layers,
     quant_layers,
 )
-from ._sensitivity import FisherSensitivity
 
 
 def allocate_by_value(module, values, budget):
@@ -102,45 +97,3 @@ def allocate_by_preference(module, budget):
         Average bits per weight.
     """
     allocate_by_value(module, bit_preferences(module), budget)
-
-
-def settle_activations(bits, budget, allocation, network, lesson):
-    """Choose widths of the hidden activations within a budget, and scale units to what they get.
-
-    Parameters
-    ----------
-    bits : sequence of int, or "auto"
-        Candidates, for all units of a layer alike. ``"auto"`` is 2 to 8, and 0 to 8 for each unit if the
-        allocation is per channel.
-    budget : float
-        Average bits per unit.
-    allocation : object
-        With ``activation_values`` or ``unit_values``, see :class:`RecourseSensitivity`; anything else, also
-        None, stands for :class:`FisherSensitivity`.
-    network : torch.nn.Module
-        What is quantized, linear layers with ReLUs between them. Not changed.
-    lesson : Lesson
-
-    Returns
-    -------
-    widths : list of int, or of tuple of int
-        For each hidden layer one, or one for each unit.
-    network : torch.nn.Module
-        The same function; ranges of units are in proportion to their levels where these are their own.
-    """
-    sizes = [layer.out_features for layer in linear_layers(network)[:-1]]
-    if not sizes:
-        return [], network
-    if not hasattr(allocation, "activation_values"):
-        allocation = FisherSensitivity()
-    auto = isinstance(bits, str)
-    if not (auto and getattr(allocation, "per_channel", False)):
-        bits = WHOLE_BITS if auto else sorted(bits)
-        values = allocation.activation_values(bits, network, lesson)
-        values = np.maximum.accumulate(values, axis=1)
-        return list(allocate_bits(values, sizes, bits, budget)), network
-    values = np.vstack(allocation.unit_values(network, lesson))
-    widths = allocate_unit_bits(np.maximum.accumulate(values, axis=1), budget)
-    ends = itertools.accumulate(sizes, initial=0)
-    widths = [widths[start:end] for start, end in itertools.pairwise(ends)]
-    return widths, equalize(network, lesson.x[lesson.weight > 0], widths)

@@ -1,6 +1,7 @@
 """The faithful objective: hold the boundary where the teacher has it, from both sides."""
 
 import dataclasses
+import math
 import numbers
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from sklearn.base import BaseEstimator
 
 from ..recourse import target_margin
+from ._nearness import is_scale, nearness
 from ._objectives import Prepared, _bit_terms, negative_values
 
 
@@ -16,23 +18,26 @@ from ._objectives import Prepared, _bit_terms, negative_values
 class DistilTerm:
     """Squared distance of the student's logits from the teacher's, at the rows and the points.
 
-    Logits count up to a common constant.
+    Logits count up to a common constant, points by a factor each, and what is far from the decision boundary
+    less, see :func:`nearness`.
     """
 
     strength: float
-    points: tuple
+    points: dict
+    nearness: float = math.inf
 
     def __call__(self, step):
         batch = step.batch
-        loss = (_distance(step.logits, batch.extra["teacher"]) * batch.weight).mean()
+        loss = (self._loss(step.logits, batch.extra["teacher"]) * batch.weight).mean()
         if self.points:
             teacher = torch.stack([batch.extra[f"teacher_{point}"] for point in self.points])
             student = step.logits_at(*self.points).view_as(teacher)
-            import os
-            d = _distance(student, teacher)
-            w = float(os.environ.get("ADV", "1"))
-            loss = loss + step.recourse_mean(d.sum(0) + (w - 1) * d[list(self.points).index("recourse")])
+            factors = student.new_tensor(list(self.points.values()))
+            loss = loss + step.recourse_mean(factors @ self._loss(student, teacher))
         return self.strength * loss
+
+    def _loss(self, student, teacher):
+        return _distance(student, teacher) * nearness(teacher, self.nearness)
 
 
 #: The inner margin is at most so many standard deviations of the student's error at the advice: a
@@ -82,15 +87,21 @@ class FaithfulObjective(BaseEstimator):
     boundary from both sides at the teacher's recourse ``delta`` of a person ``x``: ``x + delta``
     must get the target with a margin, ``x + (1 - rho) * delta`` (for a purely categorical
     action: the action less one change) must not; and the teacher's logits are distilled at
-    ``x`` and along the way from ``x`` through ``x + delta`` and a little past.
+    ``x`` and along the way from ``x`` through ``x + delta`` and a little past. What is near to the decision
+    boundary counts most there.
 
     Parameters
     ----------
-    eta : float, default=1.0
+    eta : float, default=0.3
         Weight of the two sides of the boundary: squared shortfalls of the margins, so that the
         worst broken advice counts most.
     distil : float, default=1.0
         Weight of the distilled logits.
+    advice : float, default=3.0
+        How much the logits at ``x + delta`` count among these, relative to each other point on the way.
+    nearness : float, default=1.0
+        Gap of the teacher's two largest logits at which a row or point counts half among these:
+        ``1 / (1 + (gap / nearness)**2)``. Infinite: all count alike.
     inner_margin : float, default=0.5
         Logit margin asked for at the advice, at most ten standard deviations of the errors that the
         quantized network makes there. A larger one makes advice safer, and the model a little more
@@ -122,8 +133,10 @@ class FaithfulObjective(BaseEstimator):
     def __init__(
         self,
         *,
-        eta=1.0,
+        eta=0.3,
         distil=1.0,
+        advice=3.0,
+        nearness=1.0,
         inner_margin=0.5,
         outer_margin=0.1,
         rho=0.05,
@@ -133,6 +146,8 @@ class FaithfulObjective(BaseEstimator):
     ):
         self.eta = eta
         self.distil = distil
+        self.advice = advice
+        self.nearness = nearness
         self.inner_margin = inner_margin
         self.outer_margin = outer_margin
         self.rho = rho
@@ -142,8 +157,21 @@ class FaithfulObjective(BaseEstimator):
 
     def problems(self):
         """Sentences about wrong parameters, empty if there are none."""
-        names = ["eta", "distil", "inner_margin", "outer_margin", "rho", "task", "bit_cost"]
+        names = [
+            "eta",
+            "distil",
+            "advice",
+            "inner_margin",
+            "outer_margin",
+            "rho",
+            "task",
+            "bit_cost",
+        ]
         problems = negative_values(self, names)
+        if not is_scale(self.nearness):
+            problems.append(
+                f"nearness={self.nearness!r}: a number > 0 is needed, infinity allowed."
+            )
         if not problems and not 0 < self.rho < 1:
             problems.append(f"rho={self.rho!r}: a share between 0 and 1 is needed.")
         n = self.n_synthetic
@@ -198,7 +226,9 @@ class FaithfulObjective(BaseEstimator):
         wanted = torch.full((len(x),), lesson.target)
         extra["short_margin"] = target_margin(extra["teacher_short"], wanted).clamp(max=0.0)
         terms = [
-            DistilTerm(self.distil, tuple(points)),
+            DistilTerm(
+                self.distil, dict.fromkeys(points, 1.0) | {"recourse": self.advice}, self.nearness
+            ),
             BracketTerm(self.eta, self.inner_margin, self.outer_margin),
         ]
         if self.task:

@@ -6,6 +6,7 @@ import torch
 from sklearn.base import BaseEstimator
 
 from ..quantization import equalize, linear_layers, mse_clip, quant_layers, reconstruct
+from ._nearness import is_scale, nearness
 from ._objectives import negative_values
 
 
@@ -56,6 +57,9 @@ class OutputObjective(BaseEstimator):
     recourse : float, default=1.0
         How much the rows after the teacher's recourse count together, relative to the rows as
         they are. 0 leaves them out.
+    nearness : float, default=inf
+        Gap of the network's two largest logits at which a row counts half: ``1 / (1 + (gap / nearness)**2)``.
+        Infinite: all count alike.
 
     Examples
     --------
@@ -64,8 +68,9 @@ class OutputObjective(BaseEstimator):
     2.0
     """
 
-    def __init__(self, *, recourse=1.0):
+    def __init__(self, *, recourse=1.0, nearness=math.inf):
         self.recourse = recourse
+        self.nearness = nearness
 
     @property
     def needs_recourse(self):
@@ -74,7 +79,12 @@ class OutputObjective(BaseEstimator):
 
     def problems(self):
         """Sentences about wrong parameters, empty if there are none."""
-        return negative_values(self, ["recourse"])
+        problems = negative_values(self, ["recourse"])
+        if not is_scale(self.nearness):
+            problems.append(
+                f"nearness={self.nearness!r}: a number > 0 is needed, infinity allowed."
+            )
+        return problems
 
     @torch.no_grad()
     def calibrate(self, module, network, lesson):
@@ -96,11 +106,12 @@ class OutputObjective(BaseEstimator):
             counted = advised > 0
             exact = torch.cat([exact, torch.from_numpy(lesson.advice.encoded)[counted]])
             weight = torch.cat([weight, advised[counted]])
+        weight = weight * nearness(network(exact), self.nearness)
         given = exact
         layers, linears = quant_layers(module), linear_layers(network)
-        if any(activation.bits is not None for activation in module.activations):
-            unit_bits = [activation.unit_bits for activation in module.activations]
-            linears = linear_layers(equalize(network, exact[weight > 0], unit_bits))
+        # Units with widths of their own have their ranges already.
+        if any(each.bits is not None and each.unit_bits is None for each in module.activations):
+            linears = linear_layers(equalize(network, exact[weight > 0]))
             for layer, linear in zip(layers, linears, strict=True):
                 layer.weight.copy_(linear.weight)
         for i, (layer, linear) in enumerate(zip(layers, linears, strict=True)):

@@ -5,7 +5,6 @@ import torch
 from sklearn.base import BaseEstimator
 
 from ..quantization import (
-    UNIT_BITS,
     choose_input_shifts,
     linear_layers,
     mse_clip,
@@ -141,10 +140,9 @@ class LayerSensitivity(BaseEstimator):
             values.append(row)
         return np.asarray(values)
 
-
     @torch.no_grad()
-    def unit_values(self, network, lesson):
-        """Worth of each width of each hidden unit's activation, to first order.
+    def unit_slopes(self, network, lesson):
+        """What the hidden units do where sensitivity is looked at, and what the output's slopes in them are.
 
         Parameters
         ----------
@@ -154,25 +152,21 @@ class LayerSensitivity(BaseEstimator):
 
         Returns
         -------
-        list of ndarray of float64, shape (n_units, 9)
-            One for each hidden layer, a column for each of 0, 1, ..., 8 bits.
+        activations : list of tensor of shape (n_points, n_units)
+            One for each hidden layer. Points without a share are left out.
+        slopes : list of (share, slopes)
+            As `_slopes` gives them, but in the activations: for each hidden layer (n_points, n_units).
         """
         linears = linear_layers(network)
         inputs = layer_inputs(linears, self._points(lesson))
-        elsewhere = layer_inputs(linears, lesson.x)
-        losses = [torch.zeros(layer.out_features, len(UNIT_BITS)) for layer in linears[:-1]]
+        counted, slopes = 0.0, []
         for share, gradients in self._slopes(linears, inputs, lesson):
-            for i, loss in enumerate(losses, start=1):
-                slopes = gradients[i] @ linears[i].weight  # (n_points, n_units)
-                top = torch.maximum(inputs[i].amax(0), elsewhere[i].amax(0))
-                for k, width in enumerate(UNIT_BITS):
-                    change = _rounding(inputs[i], top, width)
-                    # The bias makes up for what is the same everywhere.
-                    change -= share @ change / share.sum()
-                    loss[:, k] += share @ (slopes * change).square_()
-                    other = _variance(_rounding(elsewhere[i], top, width), lesson.weight)
-                    loss[:, k] += ELSEWHERE * (share @ slopes.square()) * other
-        return [-loss.double().numpy() for loss in losses]
+            counted = counted + share
+            each = [gradients[i] @ linears[i].weight for i in range(1, len(linears))]
+            slopes.append((share, each))
+        kept = counted > 0
+        slopes = [(share[kept], [x[kept] for x in each]) for share, each in slopes]
+        return [x[kept] for x in inputs[1:]], slopes
 
 
 class RecourseSensitivity(LayerSensitivity):
@@ -305,22 +299,24 @@ class FisherSensitivity(LayerSensitivity):
 
 def _spread(x, weight):
     """Variance of each input over the rows, and a hundredth of their mean: an input may be new."""
-    variance = _variance(x, weight)
-    return variance + 0.01 * variance.mean()
+    found = variance(x, weight)
+    return found + 0.01 * found.mean()
 
 
-def _variance(x, weight):
-    """Weighted variance of each column."""
+def variance(x, weight):
+    """Variance of each column.
+
+    Parameters
+    ----------
+    x : tensor of shape (n_samples, n_columns)
+    weight : tensor of shape (n_samples,)
+
+    Returns
+    -------
+    tensor of shape (n_columns,)
+    """
     share = weight / weight.sum()
     return share @ (x - share @ x).square_()
-
-
-def _rounding(x, top, bits):
-    """What rounding to ``2**bits`` levels from 0 to `top`, (n_units,), changes in activations (n, n_units)."""
-    if bits == 0:
-        return -x
-    step = (top / (2**bits - 1)).clamp(min=torch.finfo(x.dtype).tiny)
-    return (x / step).round_().mul_(step).sub_(x)
 
 
 def layer_inputs(linears, x):

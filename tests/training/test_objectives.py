@@ -165,22 +165,32 @@ def test_distilled_logits_count_at_rows_and_at_each_point(lesson):
         student, student, Batch(lesson.x, torch.zeros(5, dtype=int), weight, points, extra), 1
     )
 
-    def distance(rows):
+    def distance(rows, scale):
         gap = student(rows) - network(rows)
-        return (gap - gap.mean(1, keepdim=True)).pow(2).sum(1)
+        first, second, _ = network(rows).sort(1, descending=True).values.T
+        near = 1 / (1 + (first - second).pow(2) / scale**2)
+        return (gap - gap.mean(1, keepdim=True)).pow(2).sum(1) * near
 
-    for names in (("one", "two", "three"), ("three", "one"), ("two",), ()):
-        expected = (distance(lesson.x) * weight).mean()
+    factors = {"one": 1.0, "two": 0.5, "three": 4.0}
+    cases = [
+        (("one", "two", "three"), 0.3),
+        (("three", "one"), math.inf),
+        (("two",), 2.0),
+        ((), 1.0),
+    ]
+    for names, scale in cases:
+        expected = (distance(lesson.x, scale) * weight).mean()
         for name in names:
             share = weight * counted / (weight * counted).sum()
-            expected = expected + (distance(points[name]) * share).sum()
-        torch.testing.assert_close(DistilTerm(0.7, names)(step), 0.7 * expected)
+            expected = expected + factors[name] * (distance(points[name], scale) * share).sum()
+        term = DistilTerm(0.7, {name: factors[name] for name in names}, scale)
+        torch.testing.assert_close(term(step), 0.7 * expected)
         for name in names:
             torch.testing.assert_close(step.logits_at(name), student(points[name]))
 
 
 def test_faithful_objective_is_least_at_the_teacher_without_margins(lesson):
-    objective = FaithfulObjective(inner_margin=0.0, outer_margin=0.0, bit_cost=0.0)
+    objective = FaithfulObjective(eta=1.0, inner_margin=0.0, outer_margin=0.0, bit_cost=0.0)
     prepared = objective.prepare(lesson)
     at_teacher = total(prepared, step_of(lesson.network, lesson, prepared)).item()
     assert at_teacher == pytest.approx(0.0, abs=1e-6)
@@ -191,7 +201,7 @@ def test_faithful_objective_is_least_at_the_teacher_without_margins(lesson):
 
 def test_bracket_punishes_both_sides(lesson):
     prepared = FaithfulObjective(
-        inner_margin=0.0, outer_margin=0.0, distil=0.0, bit_cost=0.0
+        eta=1.0, inner_margin=0.0, outer_margin=0.0, distil=0.0, bit_cost=0.0
     ).prepare(lesson)
     (bracket,) = [term for term in prepared.terms if isinstance(term, BracketTerm)]
     lenient, strict = affine([1.0, 2.0], -0.7), affine([1.0, 2.0], -1.3)
@@ -208,7 +218,7 @@ def test_bracket_punishes_both_sides(lesson):
 )
 def test_inner_margin_is_at_most_ten_spreads_of_the_errors(lesson, weight, inner):
     """A student that is wrong alike everywhere needs no margin, a bad one needs the whole."""
-    prepared = FaithfulObjective(inner_margin=0.5, outer_margin=0.0).prepare(lesson)
+    prepared = FaithfulObjective(eta=1.0, inner_margin=0.5, outer_margin=0.0).prepare(lesson)
     (bracket,) = [term for term in prepared.terms if isinstance(term, BracketTerm)]
     student = affine(weight, -1.3)
     counted = prepared.extra["counted"].bool()
