@@ -48,12 +48,14 @@ class CFQClassifier(BaseTrainedClassifier):
     bits : "auto", sequence of {1.58, 2, 3, ..., 8} or one of them, default="auto"
         Candidate widths; 1.58 is ternary. A single one is uniform quantization. ``"auto"`` is all of them
         if `allocation` chooses, and (2, 3, 4, 8) if widths are learned.
-    activation_bits : {2, ..., 8}, sequence of them or None, default=None
+    activation_bits : {2, ..., 8}, sequence of them, "auto" or None, default=None
         Width of the hidden activations, by learned clips; ``None``: float activations.
     activation_budget : float, default=None
-        Largest average number of bits per hidden activation, with several widths in `activation_bits`;
-        chosen by an exact knapsack from sensitivities, those of `allocation` or else
-        :class:`FisherSensitivity`.
+        Largest average number of bits per hidden activation, with several widths in `activation_bits`, one
+        for each layer; chosen by an exact knapsack from sensitivities, those of `allocation` or else
+        :class:`FisherSensitivity`. ``"auto"`` stands for all widths, and gives every hidden unit one of
+        its own, 0 to 8 bits, if `allocation` is per channel: units that matter get more levels, at the same
+        distance, and those that others can stand in for none.
     per_channel : bool, default=True
         One learned step per output of a layer; otherwise one per layer.
     prune_fraction : float, default=0.0
@@ -62,7 +64,7 @@ class CFQClassifier(BaseTrainedClassifier):
         those of the commonest categories, which are 0 anyway and take no bits.
     objective : FaithfulObjective, PaperObjective or object with ``prepare``, default=None
         What is trained for; ``None`` is ``FaithfulObjective(eta=eta)``.
-    eta : float, default=1.0
+    eta : float, default=0.3
         Weight of the recourse in the default objective.
     validity_level : float, default=None
         Validity drop to guarantee, e.g. 0.02: the target's logit is shifted by a split-conformal
@@ -115,7 +117,8 @@ class CFQClassifier(BaseTrainedClassifier):
     lr : float or "auto", default="auto"
         Learning rate of AdamW at the start; it falls to 0 along a cosine, and once more after integer
         weights have settled. ``"auto"`` is 3e-3, and after a `start` from post-training quantization 3e-4
-        at 4 bits, in proportion to the distance of two levels: twice as much for each bit less.
+        at 4 bits (1e-3 with rounded activations), in proportion to the distance of two levels: twice as
+        much for each bit less.
     weight_decay : float, default=1e-2
         Of AdamW.
     class_weight : dict, "balanced" or None, default=None
@@ -157,8 +160,12 @@ class CFQClassifier(BaseTrainedClassifier):
         By how much narrower the weights of each input of each layer are.
     average_bits_ : float
         Average over all weights, at most `bit_budget`.
-    activation_bits_ : tuple of int or None
-        Width of each hidden activation.
+    activation_bits_ : tuple of float or None
+        Width of the activations of each hidden layer, on average over its units.
+    unit_bits_ : tuple of tuple of int or None
+        Width of the activation of each unit of each hidden layer.
+    average_activation_bits_ : float or None
+        Average over all hidden units, at most `activation_budget`.
     packed_bytes_ : int
         Bytes of the packed network, at most `byte_budget`.
     calibration_ : Calibration
@@ -181,7 +188,7 @@ class CFQClassifier(BaseTrainedClassifier):
     -----
     An objective with a true ``keeps_teacher``, as :class:`FaithfulObjective`, asks the quantized network to
     compute what the teacher does. Post-training quantization is nearly there, and training goes on
-    from it: for such an objective, ``start="auto"`` is ``OutputObjective()`` and ``allocation="auto"`` is
+    from it: for such an objective, ``start="auto"`` is ``OutputObjective(nearness=1.0)`` and ``allocation="auto"`` is
     ``RecourseSensitivity(per_channel=True, per_input=True)``, or ``FisherSensitivity`` if nobody among the
     training rows needs recourse and has advice; both are per layer if steps are, and inputs have no widths of
     their own if `bits` lists the widths. For other objectives, and where the

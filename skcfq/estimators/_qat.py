@@ -22,12 +22,14 @@ class QATClassifier(BaseTrainedClassifier):
         :func:`~skcfq.quantization.packed_bytes`. A hard limit, beside `bit_budget`.
     bits : sequence of {1.58, 2, 3, ..., 8} or one of them, default=(2, 3, 4, 8)
         Candidate widths; 1.58 is ternary. A single one is uniform quantization.
-    activation_bits : {2, ..., 8}, sequence of them or None, default=None
+    activation_bits : {2, ..., 8}, sequence of them, "auto" or None, default=None
         Width of the hidden activations, by learned clips; ``None``: float activations.
     activation_budget : float, default=None
-        Largest average number of bits per hidden activation, with several widths in `activation_bits`;
-        chosen by an exact knapsack from sensitivities, those of `allocation` or else
-        :class:`FisherSensitivity`.
+        Largest average number of bits per hidden activation, with several widths in `activation_bits`, one
+        for each layer; chosen by an exact knapsack from sensitivities, those of `allocation` or else
+        :class:`FisherSensitivity`. ``"auto"`` stands for all widths, and gives every hidden unit one of
+        its own, 0 to 8 bits, if `allocation` is per channel: units that matter get more levels, at the same
+        distance, and those that others can stand in for none.
     per_channel : bool, default=True
         One learned step per output of a layer; otherwise one per layer.
     prune_fraction : float, default=0.0
@@ -118,8 +120,12 @@ class QATClassifier(BaseTrainedClassifier):
         By how much narrower the weights of each input of each layer are.
     average_bits_ : float
         Average over all weights, at most `bit_budget`.
-    activation_bits_ : tuple of int or None
-        Width of each hidden activation.
+    activation_bits_ : tuple of float or None
+        Width of the activations of each hidden layer, on average over its units.
+    unit_bits_ : tuple of tuple of int or None
+        Width of the activation of each unit of each hidden layer.
+    average_activation_bits_ : float or None
+        Average over all hidden units, at most `activation_budget`.
     packed_bytes_ : int
         Bytes of the packed network, at most `byte_budget`.
     history_ : list of dict

@@ -134,6 +134,8 @@ def _tables(model, name):
                     yield _indices(f"{name}_inputs_{i}_{shift}", inputs[shift], layer.n_inputs)
         yield _array(f"float {name}_steps_{i}", _floats(layer.steps))
         yield _array(f"float {name}_bias_{i}", _floats(layer.bias))
+        if isinstance(layer.activation_bits, tuple):
+            yield _array(f"uint8_t {name}_tops_{i}", map(str, layer.top))
 
 
 def _array(declaration, items):
@@ -235,13 +237,15 @@ def _logits(model, name):
         if input_step is None:
             kind, total, scale = "double", "double sum = 0.0", f"(double){step}"
         else:
-            wide = layer.n_inputs * 128 * model.layers[i - 1].top < 2**31
+            wide = layer.n_inputs * 128 * int(np.max(model.layers[i - 1].top)) < 2**31
             kind = "int32_t" if wide else "int64_t"
             total, scale = f"{kind} sum = 0", f"((double){step} * {input_step!r})"
         if last:
             result = "logits[o] = a;"
         elif layer.activation_step is not None:
-            result = f"h{i}[o] = {name}_level(a / {layer.activation_step!r}, {layer.top});"
+            several = isinstance(layer.activation_bits, tuple)
+            top = f"{name}_tops_{i}[o]" if several else layer.top
+            result = f"h{i}[o] = {name}_level(a / {layer.activation_step!r}, {top});"
         else:
             result = f"h{i}[o] = a > 0.0 ? a : 0.0;"
         if not layer.blocks():

@@ -7,7 +7,7 @@ import numpy as np
 from ._codes import FLOAT
 
 #: The format that is written; every older one is read.
-VERSION = 3
+VERSION = 4
 
 #: Lowest bits that codes can do without: with the widest width, none is left.
 MAX_SHIFT = 8
@@ -86,7 +86,9 @@ OLD_LAYER = {
     "n_outputs": whole(1, MAX_WEIGHTS),
     "bits": lambda v: is_width(v) or is_whole(v, FLOAT, FLOAT) or is_list(v, is_width, MAX_WEIGHTS),
     "relu": lambda v: isinstance(v, bool),
-    "activation_bits": optional(whole(2, 8)),
+    "activation_bits": optional(
+        lambda v: is_whole(v, 2, 8) or is_list(v, whole(0, 8), MAX_WEIGHTS)
+    ),
     "activation_step": optional(lambda v: is_number(v) and math.isfinite(v)),
 }
 LAYER = {

@@ -1,10 +1,10 @@
 """A packed model as plain JSON values and arrays, and back. Everything that is read is checked.
 
-The manifest of format 3 is an object with the fields of ``_fields.FIELDS``; one that is not listed there
+The manifest of format 4 is an object with the fields of ``_fields.FIELDS``; one that is not listed there
 is refused, so nothing in a file is ignored. The arrays are ``0.codes`` (bytes), ``0.steps`` and
-``0.bias`` (float32) of the first layer, and so on. Format 3 added the field ``shifts`` of a layer, the
-lowest bits that the codes of each input do without; ``null`` where they have all. Format 1 had one width
-per layer. Otherwise the older formats are the same.
+``0.bias`` (float32) of the first layer, and so on. Format 4 added lists of ``activation_bits``, one width for
+each output, format 3 the field ``shifts`` of a layer, the lowest bits that the codes of each input do without;
+``null`` where they have all. Format 1 had one width per layer. Otherwise the older formats are the same.
 """
 
 import numpy as np
@@ -54,7 +54,9 @@ def write_manifest(model):
                 "n_outputs": layer.n_outputs,
                 "bits": _write_bits(layer.bits),
                 "relu": layer.relu,
-                "activation_bits": layer.activation_bits,
+                "activation_bits": list(layer.activation_bits)
+                if isinstance(layer.activation_bits, tuple)
+                else layer.activation_bits,
                 "activation_step": layer.activation_step,
                 "shifts": None if layer.shifts is None else list(layer.shifts),
             }
@@ -147,6 +149,8 @@ def read_manifest(manifest, arrays):
     layers = [_read_layer(i, each, arrays, fields) for i, each in enumerate(manifest["layers"])]
     several = any(isinstance(layer.bits, tuple) for layer in layers)
     need(manifest["format"] > 1 or not several, "format 1 has one width per layer")
+    several = any(isinstance(layer.activation_bits, tuple) for layer in layers)
+    need(manifest["format"] > 3 or not several, "format 3 has one width of activations per layer")
     absent = sum(map(_n_absent, layers))
     need(absent <= MAX_ABSENT, f"it has more than {MAX_ABSENT} weights that take no bits")
     if arrays:
@@ -205,6 +209,10 @@ def _read_layer(i, record, arrays, fields):
     need(np.isfinite(steps).all() and (steps > 0).all(), f"{where} has steps that are not > 0")
     need(np.isfinite(bias).all(), f"{where} has an infinite bias")
     activation_bits, activation_step = record["activation_bits"], record["activation_step"]
+    if is_list(activation_bits, lambda _: True, MAX_WEIGHTS):
+        activation_bits = tuple(activation_bits)
+        need(len(activation_bits) == n_outputs, f"{where} has not one activation for each output")
+        need(any(activation_bits), f"{where} has activations without any bits")
     need(
         (activation_bits is None) == (activation_step is None)
         and (activation_step is None or (activation_step > 0 and record["relu"])),

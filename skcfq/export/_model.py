@@ -3,7 +3,8 @@
 What is computed, in float64 and in this order: a layer whose inputs are floats is
 ``x @ (codes * step).T + bias``, where ``codes * step`` is exact; a layer whose inputs are integer
 levels is ``(levels @ codes.T) * (step * activation_step) + bias``, where the sum is exact, whatever
-its order; a quantized ReLU gives the levels ``clip(rint(a / activation_step), 0, top)``. The class
+its order; a quantized ReLU gives the levels ``clip(rint(a / activation_step), 0, top)``, where each
+output may have a largest level of its own. The class
 is the first of the largest logits.
 """
 
@@ -39,8 +40,8 @@ class PackedLayer:
     bias : ndarray of float32, shape (n_outputs,)
     relu : bool
         Whether negative outputs become 0; False in the last layer.
-    activation_bits : int or None
-        Width of the outputs; None: floats.
+    activation_bits : int, tuple of int of length n_outputs, or None
+        Width of the outputs, 2 to 8; a tuple where outputs have different ones, 0 to 8; None: floats.
     activation_step : float or None
         Distance of two levels of the outputs.
     shifts : tuple of int of length n_inputs, or None
@@ -55,7 +56,7 @@ class PackedLayer:
     steps: np.ndarray
     bias: np.ndarray
     relu: bool
-    activation_bits: int | None = None
+    activation_bits: int | tuple | None = None
     activation_step: float | None = None
     shifts: tuple | None = None
 
@@ -110,7 +111,9 @@ class PackedLayer:
 
     @property
     def top(self):
-        """Largest level of the outputs; None where they are floats."""
+        """Largest level of the outputs, an int, or an ndarray where they differ; None where they are floats."""
+        if isinstance(self.activation_bits, tuple):
+            return np.array([2**bits - 1 for bits in self.activation_bits])
         return None if self.activation_bits is None else 2**self.activation_bits - 1
 
 

@@ -151,7 +151,10 @@ def _network(graph, model, x, form):
         if layer.activation_step is not None:
             x = graph.add("Div", x, graph.constant(layer.activation_step))
             x = graph.add("Round", x)
-            x = graph.add("Clip", x, graph.constant(0), graph.constant(layer.top))
+            if isinstance(layer.activation_bits, tuple):  # Clip has one limit for all
+                x = graph.add("Min", graph.add("Relu", x), graph.constant(layer.top))
+            else:
+                x = graph.add("Clip", x, graph.constant(0), graph.constant(layer.top))
         elif layer.relu:
             x = graph.add("Relu", x)
         input_step = layer.activation_step

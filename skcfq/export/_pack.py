@@ -112,12 +112,13 @@ def _packed_layers(module):
     packed = []
     for i, layer in enumerate(layers):
         hidden = i + 1 < len(layers)
-        activation_bits = activations[i].bits if quantized and hidden else None
-        activation_step = None
+        activation_bits = activation_step = None
+        if quantized and hidden:
+            activation_bits = activations[i].unit_bits or activations[i].bits
         if activation_bits is not None:
             # As ``deployed`` computes it: the clip's logarithm is float32, its exponential float64.
             clip = activations[i].log_clip.detach().double().exp()
-            activation_step = float(clip / (2**activation_bits - 1))
+            activation_step = float(clip / (2 ** np.max(activation_bits) - 1))
         packed.append(
             PackedLayer(
                 layer.in_features,

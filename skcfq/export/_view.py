@@ -47,7 +47,7 @@ def _network(layers):
         linear.bias = nn.Parameter(torch.from_numpy(np.array(layer.bias)))
         parts.append(linear)
         if layer.activation_step is not None:
-            clip = layer.activation_step * layer.top
+            clip = layer.activation_step * float(np.max(layer.top))
             activation = QuantReLU(layer.activation_bits, clip)
             with torch.no_grad():
                 activation.log_clip.fill_(math.log(clip))

@@ -16,7 +16,8 @@ def packed_bytes(model):
 
     Codes of whole widths are a stream of bits, ternary codes go five to a byte; each layer, and in it
     the weights of each width of outputs and shift of inputs, begin with a new byte. Where outputs of a layer have widths
-    of their own, each takes a byte for it, and so does each input where inputs do with fewer bits. Steps and
+    of their own, each takes a byte for it, and so does each input where inputs do with fewer bits, and each
+    hidden unit where activations have widths of their own. Steps and
     biases are single precision.
 
     Parameters
@@ -125,4 +126,5 @@ def _other_bytes(model):
     numbers = sum(layer.log_step[0].numel() for layer in layers)
     numbers += sum(layer.out_features for layer in layers if layer.bias is not None)
     numbers += sum(activation.bits is not None for activation in model.activations)
-    return FLOAT_BYTES * numbers
+    units = sum(len(activation.unit_bits or ()) for activation in model.activations)
+    return FLOAT_BYTES * numbers + units

@@ -150,9 +150,9 @@ def lower_form(layers, bounds, coef):
 
 
 def weighted(coef, size):
-    """Sums of terms, (n, r, k) and (n, k) or a number to (n, r)."""
+    """Sums of terms, (n, r, k) and (n, k), (k,) or a number to (n, r)."""
     size = np.asarray(size)
-    return (coef * (size[:, None] if size.ndim else size)).sum(axis=2)
+    return (coef * (size[:, None] if size.ndim == 2 else size)).sum(axis=2)
 
 
 def activation_form(coef, layer, bound):
@@ -214,7 +214,7 @@ def clip_form(coef, layer, bound):
     """The same for ``coef * relu(a - top)``: what a quantized activation cuts off."""
     clip = layer.top * layer.step
     slope, constant = relu_form(coef, bound.low - clip, bound.high - clip)
-    return slope, constant - clip * slope.sum(axis=2)
+    return slope, constant - weighted(slope, clip)
 
 
 def rounding_error(layer, half=0.5):

@@ -18,15 +18,15 @@ class Layer:
         Whether negative outputs become 0.
     step : float or None
         Distance of the levels that outputs are rounded to, half to even; None: not rounded.
-    top : int or None
-        The largest level, an output of ``top * step``; smallest is 0.
+    top : int, ndarray of float64 of shape (n_outputs,), or None
+        The largest level, of all outputs or of each, an output of ``top * step``; smallest is 0.
     """
 
     weight: np.ndarray
     bias: np.ndarray
     relu: bool = False
     step: float | None = None
-    top: int | None = None
+    top: int | np.ndarray | None = None
 
     def linear(self, x):
         """Outputs before the activation, (n, n_inputs) to (n, n_outputs)."""
@@ -50,7 +50,7 @@ def read_layers(network):
     ----------
     network : torch.nn.Module
         A ``Sequential`` (also nested) of ``Linear`` layers with ``ReLU``, or quantized ReLUs
-        with ``bits`` and ``step()``, between them; ``Identity`` and ``Dropout`` in evaluation
+        with ``bits``, ``step()`` and ``top``, between them; ``Identity`` and ``Dropout`` in evaluation
         mode count as nothing.
 
     Returns
@@ -81,7 +81,7 @@ def read_layers(network):
         elif layers and not layers[-1].relu and hasattr(part, "bits") and hasattr(part, "step"):
             levels = {}
             if part.bits is not None:
-                levels = {"step": float(part.step().double()), "top": 2**part.bits - 1}
+                levels = {"step": float(part.step().double()), "top": _read_top(part.top)}
             layers[-1] = dataclasses.replace(layers[-1], relu=True, **levels)
         else:
             raise TypeError(
@@ -91,6 +91,11 @@ def read_layers(network):
     if not layers:
         raise TypeError(f"{type(network).__name__} has no linear layer.")
     return tuple(layers)
+
+
+def _read_top(top):
+    """The largest level as an int, or as an array where outputs have their own."""
+    return top if isinstance(top, int) else top.detach().cpu().double().numpy()
 
 
 def _parts(module):

@@ -75,8 +75,9 @@ def _relax_levels(low, high, step, top):
     corners, or a line from the left end over the corners, whichever is lowest in the middle. The
     line below is the same of the mirrored function.
     """
-    first = (low / step).round().clamp(0, top)
-    last = (high / step).round().clamp(0, top)
+    top = low.new_tensor(top)  # also one for each unit
+    first = (low / step).round().clamp(min=0).minimum(top)
+    last = (high / step).round().clamp(min=0).minimum(top)
     high_slope, high_offset = _cover(low, high, first, last, step)
     # activation(a) = top * step - mirrored(top * step - a), and its line below is the mirror
     # image of that one's line above.

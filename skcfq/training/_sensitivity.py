@@ -179,7 +179,7 @@ class RecourseSensitivity(LayerSensitivity):
 
     With `per_channel`, every output of a layer has a width of its own, and the change is taken to first
     order: a bit for an output that the margin hardly depends on is worth less than one for
-    another, in the same layer.
+    another, in the same layer. So it is for the activations of hidden units with ``activation_bits="auto"``.
 
     Parameters
     ----------

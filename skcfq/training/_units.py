@@ -195,16 +195,21 @@ def rounding_error(errors, total_bits):
     counts = np.arange(1, len(errors) + 1)
     # With bits for the largest so many alone: what is left of each of them, at least that of the next one.
     level = np.exp2(np.cumsum(np.log2(errors)) / counts - 2 * total_bits / counts)
-    n = counts[level <= errors][-1]
+    n = counts[level <= errors * (1 + 1e-9)][-1]
     return float(n * level[n - 1] + errors[n:].sum())
 
 
 def _covariance(allocation, network, lesson, i):
-    """Covariance and mean of a hidden layer's activations, at the points and, for a tenth, at the rows."""
+    """Covariance and mean of a hidden layer's activations, at the points and, for a tenth, at the rows.
+
+    With a ridge: of few points, some units would seem to be combinations of the others by chance.
+    """
     points, slopes = allocation.unit_slopes(network, lesson)
     rows = layer_inputs(linear_layers(network), lesson.x)[i + 1]
     covariance, mean = _moments(points[i], sum(share for share, _ in slopes))
-    return covariance + ELSEWHERE * _moments(rows, lesson.weight)[0], mean
+    covariance += ELSEWHERE * _moments(rows, lesson.weight)[0]
+    ridge = covariance.diagonal().mean() / len(points[i])
+    return covariance + ridge * torch.eye(len(mean)).double(), mean
 
 
 def _moments(x, weight):

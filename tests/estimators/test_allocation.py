@@ -20,14 +20,14 @@ from skcfq import (
     QATClassifier,
     RecourseSensitivity,
 )
-from skcfq.quantization import packed_bytes
+from skcfq.quantization import packed_bytes, quant_layers
 
 
 def small(classifier, teacher, credit, **params):
     settings = {"actions": credit.actions, "target": "granted", "random_state": 0}
-    model = classifier(
-        (16, 8), teacher=FrozenEstimator(teacher), max_epochs=3, **{**settings, **params}
-    )
+    if classifier is not PTQClassifier:
+        settings |= {"hidden_layer_sizes": (16, 8), "max_epochs": 3}
+    model = classifier(teacher=FrozenEstimator(teacher), **{**settings, **params})
     return model.fit(credit.data, credit.target)
 
 
@@ -173,6 +173,48 @@ def test_activation_budget_is_kept_and_used(credit, teacher, classifier, allocat
     )
 
 
+@pytest.mark.parametrize(
+    ("classifier", "params"),
+    [
+        (CFQClassifier, {}),
+        (PTQClassifier, {"allocation": RecourseSensitivity(per_channel=True)}),
+        (QATClassifier, {"allocation": FisherSensitivity(per_channel=True)}),
+        (PTQClassifier, {"allocation": FisherSensitivity(per_channel=True), "objective": OutputObjective()}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("budget", [2.5, 4, 8])
+def test_every_unit_has_a_width_of_its_own_within_the_budget(
+    credit, teacher, classifier, params, budget
+):
+    model = small(
+        classifier, teacher, credit, activation_bits="auto", activation_budget=budget, **params
+    )
+    sizes = [layer.out_features for layer in quant_layers(model.net_.module_)[:-1]]
+    assert [len(each) for each in model.unit_bits_] == sizes
+    widths = [width for each in model.unit_bits_ for width in each]
+    assert len(set(widths)) > 1 or budget == 8
+    assert set(widths) <= set(range(9))
+    assert budget - 0.5 < model.average_activation_bits_ <= budget
+    assert model.average_activation_bits_ == sum(widths) / sum(sizes)
+    assert model.activation_bits_ == tuple(np.mean(each) for each in model.unit_bits_)
+    agree = model.predict(credit.data) == teacher.predict(credit.data)
+    assert agree.mean() > (0.8 if budget < 4 else 0.9)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(
+        again.predict_proba(credit.data), model.predict_proba(credit.data)
+    )
+
+
+def test_layers_have_widths_where_units_cannot(credit, teacher):
+    """Without an allocation per channel, "auto" is every width, for a layer as a whole."""
+    model = small(QATClassifier, teacher, credit, activation_bits="auto", activation_budget=5)
+    assert all(isinstance(width, int) for width in model.activation_bits_)
+    assert all(len(set(each)) == 1 for each in model.unit_bits_)
+    assert model.average_activation_bits_ <= 5
+    assert small(QATClassifier, teacher, credit).unit_bits_ == (None, None)
+    assert small(QATClassifier, teacher, credit).average_activation_bits_ is None
+
+
 def test_a_generous_activation_budget_takes_the_widest(credit, teacher):
     model = small(QATClassifier, teacher, credit, activation_bits=[4, 6], activation_budget=6)
     assert model.activation_bits_ == (6, 6)
@@ -188,7 +230,11 @@ def test_a_generous_activation_budget_takes_the_widest(credit, teacher):
         ),
         (
             {"activation_bits": 4, "activation_budget": 4},
-            "activation_budget=4 chooses among several",
+            'activation_budget=4 chooses among several widths: give them as activation_bits, e.g. .2, 4, 8., or "auto"',
+        ),
+        (
+            {"activation_bits": "auto"},
+            'activation_bits="auto" needs an activation_budget, e.g. 4',
         ),
         ({"activation_bits": (4, 4), "activation_budget": 4}, "different widths are needed"),
         ({"activation_bits": (), "activation_budget": 4}, "at least one"),
@@ -208,7 +254,7 @@ def automatic(**settings):
     """What ``"auto"`` stands for, given by hand."""
     given = {
         "allocation": RecourseSensitivity(per_channel=True, per_input=True),
-        "start": OutputObjective(), "lr": 3e-4,
+        "start": OutputObjective(nearness=1.0), "lr": 3e-4,
         "settle_fraction": 0.5, "bits": ("ternary", 2, 3, 4, 5, 6, 7, 8),
     }  # fmt: skip
     return {**given, **settings}
@@ -283,6 +329,12 @@ def test_steps_per_layer_have_widths_per_layer(credit, teacher):
             QATClassifier, teacher, credit,
             allocation=RecourseSensitivity(per_channel=True), per_channel=False,
         )  # fmt: skip
+
+
+def test_learning_rate_with_rounded_activations(credit, teacher):
+    params = {"activation_bits": 4, "bit_budget": 3}
+    auto = small(CFQClassifier, teacher, credit, **params)
+    assert same_model(auto, small(CFQClassifier, teacher, credit, **params, lr=2e-3))
 
 
 @pytest.mark.parametrize(("budget", "lr"), [(2, 1.2e-3), (4, 3e-4), (8, 1.875e-5), (32, 1.875e-5)])

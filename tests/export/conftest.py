@@ -14,6 +14,8 @@ from skcfq.export import export_packed
 
 from .c_driver import raw_doubles
 
+UNITS = "per output and input, activations per unit"
+
 #: Widths of the weights and of the activations; several widths are chosen per layer or per output.
 SCHEMES = {
     "ternary": (1.58, None),
@@ -30,7 +32,7 @@ SCHEMES = {
     "per output": ((1.58, 2, 3, 4, 5, 8), None),
     "per output, 4-bit activations": ((1.58, 2, 4, 6), 4),
     "per output and input": ((1.58, 2, 3, 4, 5, 8), None),
-    "per output and input, 4-bit activations": ((1.58, 2, 4, 6), 4),
+    UNITS: ((1.58, 2, 4, 6), "auto"),
 }
 
 
@@ -38,6 +40,10 @@ def allocation(scheme):
     if "per output" not in scheme:
         return None
     return RecourseSensitivity(per_channel=True, per_input="input" in scheme)
+
+
+def activation_budget(scheme):
+    return 4 if SCHEMES[scheme][1] == "auto" else None
 
 
 @pytest.fixture(scope="session")
@@ -55,8 +61,8 @@ def classifier(credit, teacher):
         bits, activation_bits = SCHEMES[scheme]
         return QATClassifier(
             (16, 8), teacher=teacher, bits=bits, bit_budget=8 if isinstance(bits, int | float) else 4.5,
-            activation_bits=activation_bits, actions=credit.actions, target="granted",
-            allocation=allocation(scheme),
+            activation_bits=activation_bits, activation_budget=activation_budget(scheme),
+            actions=credit.actions, target="granted", allocation=allocation(scheme),
             max_epochs=2, random_state=0,
         ).fit(credit.data, credit.target)  # fmt: skip
 
@@ -101,6 +107,7 @@ class Published:
         bits, activation_bits = SCHEMES[scheme]
         return QATClassifier(
             (128, 64), teacher=self.teacher, bits=bits, activation_bits=activation_bits,
+            activation_budget=activation_budget(scheme),
             bit_budget=8 if isinstance(bits, int | float) else 4, actions=self.data.actions,
             target=self.data.favourable, max_epochs=1, random_state=0,
             allocation=allocation(scheme),

@@ -16,7 +16,7 @@ from tests.actions.test_encoding import people
 from .c_driver import raw_doubles, run_c
 from .conftest import SCHEMES, random_people
 from .test_onnx import with_encoder
-from .test_packed import coarse, halfway, hand_made
+from .test_packed import UNIT_WIDTHS, coarse, halfway, hand_made
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -98,7 +98,7 @@ def test_wide_layers_do_not_overflow(tmp_path):
 
 
 @pytest.mark.parametrize("empty", [(), (0,), (1, 2), (0, 1, 2)])
-@pytest.mark.parametrize("activation_bits", [None, 4])
+@pytest.mark.parametrize("activation_bits", [None, 4, UNIT_WIDTHS])
 def test_shifts_of_inputs(tmp_path, activation_bits, empty):
     """Also where no bits are left, for all that a layer takes in: no variable is unused."""
     packed = coarse(1, activation_bits, empty)[1]

@@ -20,10 +20,10 @@ from skcfq.export._read_encoding import pack_encoding
 from tests.actions.preprocessors import NAMES, READABLE, fitted
 from tests.actions.test_encoding import people
 
-from .conftest import SCHEMES
+from .conftest import SCHEMES, UNITS
 from .fuzz import damaged, made_up
 from .test_isolation import BLOCK, USE, run, write_rows
-from .test_packed import coarse, hand_made
+from .test_packed import UNIT_WIDTHS, coarse, hand_made
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,20 @@ def test_older_formats_have_no_shifts(path, packed):
             skcfq.load(path)
 
 
-@pytest.mark.parametrize("activation_bits", [None, 4])
+def test_format_3_has_one_width_of_activations_per_layer(path, credit, classifier):
+    for scheme in ("per output and input", UNITS):
+        packed = export_packed(classifier(scheme))
+        manifest, arrays = write_manifest(packed.model)
+        write(path, {**manifest, "format": 3}, arrays)
+        if scheme == UNITS:
+            with pytest.raises(ValueError, match="format 3 has one width of activations per layer"):
+                skcfq.load(path)
+        else:
+            loaded = skcfq.load(path)
+            np.testing.assert_array_equal(loaded.logits(credit.data), packed.logits(credit.data))
+
+
+@pytest.mark.parametrize("activation_bits", [None, 4, UNIT_WIDTHS])
 def test_shifts_survive(tmp_path, monkeypatch, activation_bits):
     packed = coarse(1, activation_bits)[1]
     skcfq.save(packed, tmp_path / "a.skcfq")
@@ -108,6 +121,8 @@ def test_shifts_survive(tmp_path, monkeypatch, activation_bits):
         layer.shifts for layer in packed.model.layers
     ]
     assert loaded.average_bits_ == packed.average_bits_
+    for layer, expected in zip(loaded.model.layers, packed.model.layers, strict=True):
+        assert layer.activation_bits == expected.activation_bits
     # Weights without bytes are what a small file could claim any number of.
     monkeypatch.setattr("skcfq.export._manifest.MAX_ABSENT", 10)
     with pytest.raises(ValueError, match="it has more than 10 weights that take no bits"):
@@ -247,7 +262,7 @@ def change(manifest, steps, value):
 @pytest.mark.parametrize(
     ("steps", "value", "sentence"),
     [
-        (["format"], 4, "it is of format 4, and this version of skcfq reads formats up to 3: upgrade"),
+        (["format"], 5, "it is of format 5, and this version of skcfq reads formats up to 4: upgrade"),
         (["format"], "1", "does not tell a format"),
         (["pickle"], "gASV", "the manifest has fields that are not known: ['pickle']"),
         (["layers", 0, "code"], "x", "layer 0 has fields that are not known"),
@@ -270,6 +285,11 @@ def change(manifest, steps, value):
         (["layers", 1, "shifts"], [0] * 15 + [1], "layer 1 has weights of another size"),
         (["layers", 0, "activation_step"], -1.0, "an activation that is half described"),
         (["layers", 1, "activation_bits"], None, "an activation that is half described"),
+        (["layers", 1, "activation_bits"], [4] * 7, "layer 1 has not one activation for each output"),
+        (["layers", 1, "activation_bits"], [0] * 8, "layer 1 has activations without any bits"),
+        (["layers", 1, "activation_bits"], [9] * 8, "layer 1 has wrong values of ['activation_bits']"),
+        (["layers", 1, "activation_bits"], [True] * 8, "layer 1 has wrong values of ['activation_bits']"),
+        (["layers", 2, "activation_bits"], [4] * 2, "an activation that is half described"),
         (["layers", 2, "relu"], True, "layer 2 has the wrong activation"),
         (["labels"], "U999999999", "wrong values of ['labels']"),
         (["labels"], "int64", "the classes are not of the type int64"),

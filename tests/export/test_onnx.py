@@ -18,7 +18,7 @@ from tests.actions.test_encoding import people
 
 from .conftest import SCHEMES, random_people
 from .fuzz import damaged
-from .test_packed import coarse, hand_made
+from .test_packed import UNIT_WIDTHS, coarse, hand_made
 
 FORMS = [("double", "cast"), ("single", "cast"), ("single", "qdq")]
 
@@ -105,7 +105,7 @@ def test_weights_of_several_widths_are_stored_by_type(classifier, path, scheme):
     assert found == expected
 
 
-@pytest.mark.parametrize("activation_bits", [None, 4])
+@pytest.mark.parametrize("activation_bits", [None, 4, UNIT_WIDTHS])
 def test_shifts_of_inputs(path, activation_bits):
     packed = coarse(1, activation_bits)[1]
     x = np.random.default_rng(0).normal(size=(300, 9))

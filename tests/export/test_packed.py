@@ -60,6 +60,7 @@ def n_bytes(packed):
     for layer in packed.model.layers:
         total += len(layer.packed) + 4 * (len(layer.steps) + len(layer.bias))
         total += 4 * (layer.activation_step is not None)
+        total += layer.n_outputs * isinstance(layer.activation_bits, tuple)
         total += layer.n_outputs * isinstance(layer.bits, tuple)
         total += layer.n_inputs * (layer.shifts is not None)
     return total
@@ -244,6 +245,10 @@ def hand_made(logits, **options):
     return PackedClassifier(PackedModel((layer,), None, labels, 1, None, "a", None, {}))
 
 
+#: Widths of the activations of both hidden layers of `coarse`, unit by unit.
+UNIT_WIDTHS = [(4, 0, 2, 8, 1, 3, 4), (2, 2, 0, 5, 1, 2)]
+
+
 def coarse(seed=0, activation_bits=None, empty=()):
     """A network with random widths of outputs and shifts of inputs, and its packed classifier.
 
@@ -252,7 +257,10 @@ def coarse(seed=0, activation_bits=None, empty=()):
     random = np.random.default_rng(seed)
     linears = linear_layers(mlp((9, 7, 6, 3), generator=torch.Generator().manual_seed(seed)))
     module = build_quantized(
-        linears, (1.58, 2, 4, 8), activation_bits=activation_bits, clips=[2.0, 2.0]
+        linears,
+        (1.58, 2, 4, 8),
+        activation_bits=activation_bits,
+        clips=[40.0, 10.0] if isinstance(activation_bits, list) else [2.0, 2.0],
     )
     for k, layer in enumerate(quant_layers(module)):
         widths = random.choice(layer.candidate_bits, layer.out_features).tolist()
@@ -267,10 +275,11 @@ def coarse(seed=0, activation_bits=None, empty=()):
     return module.eval(), PackedClassifier(model)
 
 
+@pytest.mark.parametrize("activation_bits", [None, UNIT_WIDTHS])
 @pytest.mark.parametrize("empty", [(), (1,), (0, 1, 2)])
 @pytest.mark.parametrize("seed", range(4))
-def test_shifts_of_inputs(seed, empty):
-    module, packed = coarse(seed, empty=empty)
+def test_shifts_of_inputs(seed, empty, activation_bits):
+    module, packed = coarse(seed, activation_bits, empty)
     for layer, packed_layer in zip(quant_layers(module), packed.model.layers, strict=True):
         np.testing.assert_array_equal(packed_layer.codes(), layer.codes().numpy())
         assert packed_layer.shifts == tuple(layer.input_shifts.tolist())

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skcfq.quantization import TERNARY_BITS, allocate_bits
+from skcfq.quantization import TERNARY_BITS, UNIT_BITS, allocate_bits, allocate_unit_bits
 from skcfq.quantization._bits import exact_average
 
 from .strategies import WIDTHS, allocation_problems
@@ -163,6 +163,22 @@ def relaxed(values, sizes, budget):
         -values.ravel(), A_ub=[spent], b_ub=[budget], A_eq=one_each, b_eq=np.ones(n_layers)
     )
     return -result.fun + 1e-6
+
+
+@given(
+    st.lists(st.lists(st.integers(-5, 5), min_size=9, max_size=9), min_size=1, max_size=3),
+    st.floats(0, 9),
+)
+def test_units_get_the_most_valuable_widths(values, budget):
+    """Against all of them."""
+    chosen = allocate_unit_bits(values, budget)
+    assert sum(chosen) <= budget * len(values)
+    found = sum(row[width] for row, width in zip(values, chosen, strict=True))
+    assert found == max(
+        sum(row[width] for row, width in zip(values, each, strict=True))
+        for each in itertools.product(UNIT_BITS, repeat=len(values))
+        if sum(each) <= budget * len(values)
+    )
 
 
 def test_ternary_counts_as_the_logarithm_of_three():

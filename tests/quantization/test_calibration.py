@@ -15,6 +15,7 @@ from skcfq.quantization import (
     mlp,
     mse_step,
 )
+from skcfq.quantization._equalize import hidden_outputs
 
 from .strategies import WIDTHS, tensors, widths
 
@@ -144,6 +145,26 @@ def test_equalizing_changes_ranges_and_nothing_else(bias):
             active = ranges[ranges > 0]
             torch.testing.assert_close(active, active.mean().expand_as(active))
     assert all(torch.equal(a, b.weight) for a, b in zip(before, linears, strict=True))
+
+
+def test_ranges_in_proportion_to_levels():
+    network = mlp((6, 5, 4, 2), torch.Generator().manual_seed(0))
+    x = torch.randn(300, 6, generator=torch.Generator().manual_seed(1))
+    widths = [(8, 4, 0, 1, 3), None]
+    equal = equalize(network, x, widths)
+    torch.testing.assert_close(equal(x), network(x))
+    first, second = (h.amax(0) for h in hidden_outputs(linear_layers(equal), x))
+    tops = torch.tensor([255.0, 15, 1, 7])
+    steps = first[[0, 1, 3, 4]] / tops
+    torch.testing.assert_close(steps, steps.mean().expand(4))
+    assert first[2] == next(hidden_outputs(linear_layers(network), x)).amax(0)[2]
+    active = second[second > 0]
+    torch.testing.assert_close(active, active.mean().expand_as(active))
+    # Ranges that are known already.
+    ranges = [h.amax(0) for h in hidden_outputs(linear_layers(network), x)]
+    known = equalize(network, ranges, widths)
+    for a, b in zip(linear_layers(known), linear_layers(equal), strict=True):
+        torch.testing.assert_close(a.weight, b.weight)
 
 
 def test_nothing_to_equalize():

@@ -357,6 +357,74 @@ def test_clip_is_learned():
     assert activation.log_clip.grad.item() == pytest.approx(2.0)
 
 
+UNITS = (4, 0, 8, 1, 2)
+
+
+def test_units_have_levels_of_their_own():
+    """As many equidistant ones as each width has, from 0 on."""
+    activation = QuantReLU(UNITS, clip=25.5)
+    x = torch.linspace(-1, 30, 4001)[:, None].expand(-1, 5)
+    out = activation(x).detach()
+    step = 0.1
+    assert activation.step().item() == pytest.approx(step)
+    for unit, bits in enumerate(UNITS):
+        expected = (x[:, unit] / step).round().clamp(0, 2**bits - 1) * step
+        torch.testing.assert_close(
+            out[:, unit], expected, rtol=0, atol=1.5 * step * (bits == 8) + 1e-5
+        )
+        assert len(out[:, unit].unique()) == 2**bits
+    assert activation.bits == 3.0
+    assert activation.unit_bits == UNITS
+    assert activation.top.tolist() == [15, 0, 255, 1, 3]
+
+
+def test_one_width_for_all_units_is_one_width():
+    x = torch.randn(50, 3, generator=torch.Generator().manual_seed(0)) * 2
+    assert torch.equal(QuantReLU((4, 4, 4), clip=3.0)(x), QuantReLU(4, clip=3.0)(x))
+    assert torch.equal(QuantReLU(4, clip=3.0, rule="lsq")(x), QuantReLU(4, clip=3.0)(x))
+
+
+@pytest.mark.parametrize("make", [copy.deepcopy, lambda a: pickle.loads(pickle.dumps(a))])
+def test_units_survive_copies_and_state_dicts(make):
+    activation = QuantReLU(UNITS, clip=3.0)
+    x = torch.randn(50, 5, generator=torch.Generator().manual_seed(0)) * 2
+    again = make(activation)
+    assert torch.equal(again(x), activation(x))
+    other = QuantReLU(UNITS)
+    other.load_state_dict(activation.state_dict())
+    assert torch.equal(other(x), activation(x))
+    assert torch.equal(activation.double()(x.double()).float() > 0, again(x) > 0)
+    for bits in (3, UNITS[::-1], None):
+        with pytest.raises((ValueError, RuntimeError), match=r"activation bits|log_clip"):
+            QuantReLU(bits).load_state_dict(again.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("bits", "sentence"),
+    [((4, 9), "9 is none"), ((4, -1), "-1 is none"), ((4, True), "True is none"),
+     ((4, 1.5), "1.5 is none"), ((0, 0), "at least one above 0")],
+)  # fmt: skip
+def test_bad_widths_of_units_are_refused(bits, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        QuantReLU(bits)
+
+
+def test_rounding_errors_teach_the_clip_by_lsq():
+    """The derivative of the outputs in the step: levels where cut off, rounding errors elsewhere."""
+    x = torch.tensor([[0.26, -1.0, 0.9, 5.0], [0.1, 0.35, 5.0, 0.04]], requires_grad=True)
+    activation = QuantReLU((2, 2, 1, 3), clip=0.7)  # steps of 0.1
+    activation(x).sum().backward()
+    codes = [[3, 0, 1, 7], [1, 3, 1, 0]]
+    inside = torch.tensor([[1.0, 0, 0, 0], [0, 0, 0, 1]])  # on the edge is outside
+    inside[1, 0] = 1.0  # level 1 of 0 to 3
+    expected = (torch.tensor(codes) - inside * x.detach() / 0.1).sum() * 0.1
+    assert activation.log_clip.grad.item() == pytest.approx(expected.item(), abs=1e-4)
+    assert torch.equal(x.grad, inside)
+    pact = QuantReLU(2, clip=0.3)
+    pact(x).sum().backward()
+    assert pact.log_clip.grad.item() == pytest.approx(0.3 * 4, abs=1e-5)
+
+
 @pytest.mark.parametrize("clip", [0, -1.0, float("inf"), float("nan")])
 def test_bad_clips_are_refused(clip):
     with pytest.raises(ValueError, match="a finite number > 0"):

@@ -176,6 +176,10 @@ def test_clip_is_the_best_of_the_grid(bits):
 def test_clip_counts_weighted_rows():
     x = torch.tensor([[1.0], [100.0]])
     assert mse_clip(x, 2, weight=torch.tensor([1.0, 0.0])) < 10
+    # Of units with widths of their own, the widest one's; here with steps of 1 nothing is lost.
+    units = torch.tensor([[3.0, 1.0, 7.0], [1.0, 0.0, 6.0]])
+    assert mse_clip(units, (2, 1, 3)) == pytest.approx(7)
+    assert mse_clip(units, (2, 0, 3)) == pytest.approx(7)
     assert mse_clip(x, 2, weight=torch.tensor([1e-9, 1.0])) == pytest.approx(100)
 
 

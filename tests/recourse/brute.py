@@ -60,13 +60,17 @@ ACTION_SETS = {
 
 
 def network(n_columns, random, *, n_classes=2, hidden=6, quantized=False):
-    """A random ReLU network; `quantized`: activations on the four levels of two bits."""
+    """A random ReLU network; `quantized`: activations on the four levels of two bits.
+
+    ``"units"``: two bits on average, no two neighbours alike.
+    """
+    bits, clip = ((4, 2, 0, 3, 1, 2), 8.0) if quantized == "units" else (2, 2.0)
     generator = torch.Generator().manual_seed(int(random.integers(2**31)))
     layers = nn.Sequential(
         nn.Linear(n_columns, hidden),
-        QuantReLU(2, clip=2.0) if quantized else nn.ReLU(),
+        QuantReLU(bits, clip) if quantized else nn.ReLU(),
         nn.Linear(hidden, hidden),
-        QuantReLU(2, clip=2.0) if quantized else nn.ReLU(),
+        QuantReLU(bits, clip) if quantized else nn.ReLU(),
         nn.Linear(hidden, n_classes),
     )
     with torch.no_grad():

@@ -9,14 +9,22 @@ from scipy.optimize import linprog
 from skcfq.recourse import Layer
 
 
+def random_top(random, n_units, top):
+    """The largest level, or for ``"units"`` one of each unit, also 0."""
+    return random.choice([0.0, 1.0, 3.0, 7.0, 15.0], n_units) if top == "units" else top
+
+
 def random_layers(random, sizes, *, step=None, top=7):
-    """Linear layers with ReLUs between them; with a `step`, ReLUs of levels."""
+    """Linear layers with ReLUs between them; with a `step`, ReLUs of levels up to `top`, see `random_top`."""
     layers = []
     for n_inputs, n_outputs in itertools.pairwise(sizes):
         weight = random.normal(size=(n_outputs, n_inputs)) * 1.5 / np.sqrt(n_inputs)
         layers.append(Layer(weight, 0.3 * random.normal(size=n_outputs), relu=True))
-    levels = {} if step is None else {"step": step, "top": top}
-    layers = [dataclasses.replace(layer, **levels) for layer in layers]
+    if step is not None:
+        layers = [
+            dataclasses.replace(layer, step=step, top=random_top(random, len(layer.bias), top))
+            for layer in layers
+        ]
     return [*layers[:-1], layers[-1].without_activation()]
 
 
@@ -24,7 +32,9 @@ def perturbed(random, layers, size, *, step=None, top=7):
     """The same layers with other weights nearby, and with levels of their own."""
     near = []
     for layer in layers:
-        levels = {"step": step, "top": None if step is None else top} if layer.relu else {}
+        levels = {"step": step, "top": None} if layer.relu else {}
+        if layer.relu and step is not None:
+            levels["top"] = random_top(random, len(layer.bias), top)
         near.append(
             dataclasses.replace(
                 layer,

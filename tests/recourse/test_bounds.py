@@ -20,6 +20,7 @@ from tests.recourse.nets import (
 from tests.strategies import seeds
 
 STEPS = st.sampled_from([None, 0.25])
+TOPS = st.sampled_from([7, "units"])
 
 
 def both_ways(n, n_classes):
@@ -35,9 +36,9 @@ def eps(first, second, low, high):
 
 
 @settings(max_examples=60)
-@given(seeds(), st.lists(st.integers(1, 7), min_size=2, max_size=5), STEPS, st.booleans())
-def test_bounds_hold_everywhere(random, sizes, step, linear):
-    layers = random_layers(random, sizes, step=step)
+@given(seeds(), st.lists(st.integers(1, 7), min_size=2, max_size=5), STEPS, TOPS, st.booleans())
+def test_bounds_hold_everywhere(random, sizes, step, top, linear):
+    layers = random_layers(random, sizes, step=step, top=top)
     low, high = box(random, 3, sizes[0], 10 ** random.uniform(-3, 1))
     bounds = preactivation_bounds(layers, low, high, linear=linear)
     h = dense(random, low, high, 500)
@@ -49,10 +50,14 @@ def test_bounds_hold_everywhere(random, sizes, step, linear):
 
 
 @settings(max_examples=80)
-@given(seeds(), st.lists(st.integers(1, 7), min_size=2, max_size=5), STEPS, STEPS, st.floats(-7, 0))
-def test_bounds_of_a_difference_hold_everywhere(random, sizes, step, other_step, exponent):
-    first = random_layers(random, sizes, step=step)
-    second = perturbed(random, first, 10**exponent, step=other_step)
+@given(
+    seeds(), st.lists(st.integers(1, 7), min_size=2, max_size=5), STEPS, STEPS, TOPS, TOPS, st.floats(-7, 0)
+)  # fmt: skip
+def test_bounds_of_a_difference_hold_everywhere(
+    random, sizes, step, other_step, top, other_top, exponent
+):
+    first = random_layers(random, sizes, step=step, top=top)
+    second = perturbed(random, first, 10**exponent, step=other_step, top=other_top)
     low, high = box(random, 3, sizes[0], 10 ** random.uniform(-3, 1))
     coef = random.normal(size=(3, 4, sizes[-1]))
     x = dense(random, low, high, 500)

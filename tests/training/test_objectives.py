@@ -13,6 +13,7 @@ from skcfq import (
     DistilObjective,
     FaithfulObjective,
     GreedySolver,
+    OutputObjective,
     PaperObjective,
     TaskObjective,
 )
@@ -280,6 +281,16 @@ def test_just_short_of_a_categorical_action_lacks_one_change():
         (PaperObjective(eta=-1), "eta=-1: a number >= 0 is needed."),
         (PaperObjective(match_steps=0), "match_steps=0: an integer >= 1 is needed."),
         (FaithfulObjective(rho=1.5), "rho=1.5: a share between 0 and 1 is needed."),
+        (FaithfulObjective(advice=-1), "advice=-1: a number >= 0 is needed."),
+        (FaithfulObjective(nearness=0), "nearness=0: a number > 0 is needed, infinity allowed."),
+        (
+            OutputObjective(nearness=-1.0),
+            "nearness=-1.0: a number > 0 is needed, infinity allowed.",
+        ),
+        (
+            OutputObjective(nearness=math.nan),
+            "nearness=nan: a number > 0 is needed, infinity allowed.",
+        ),
         (DistilObjective(at_recourse=2), "at_recourse=2: True or False is needed."),
         (TaskObjective(bit_cost=math.nan), "bit_cost=nan: a number >= 0 is needed."),
     ],

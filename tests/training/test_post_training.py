@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -150,3 +151,16 @@ def test_a_unit_of_a_small_range_keeps_its_levels(network, lesson):
     )
     plain = calibrated(WeightObjective(), uneven, lesson, 8, 4)
     assert change(same, uneven, lesson.x) < 0.1 * change(plain, uneven, lesson.x)
+
+
+def test_rows_near_the_boundary_count_most(network, lesson):
+    """With a gap of 1 the errors there are smaller, far away larger; infinite, it is as without."""
+    with torch.no_grad():
+        first, second = network(lesson.x).topk(2).values.T
+    near = first - second < 0.3
+    assert 20 < near.sum() < 150
+    objectives = OutputObjective(recourse=0.0), OutputObjective(recourse=0.0, nearness=0.1)
+    plain, close = (calibrated(each, network, lesson, 3) for each in objectives)
+    assert change(close, network, lesson.x[near]) < 0.8 * change(plain, network, lesson.x[near])
+    assert change(close, network, lesson.x[~near]) > change(plain, network, lesson.x[~near])
+    assert OutputObjective().nearness == math.inf
