@@ -3,6 +3,7 @@
 import torch
 
 from ._base import MARGIN
+from ._slopes import slope_and_value
 from ._steady import steady
 
 
@@ -199,9 +200,7 @@ def descend_l2(margin, problem, u, choice, n_rounds=6):
         return u, choice
     cost = problem.cost(u, choice)
     for _ in range(n_rounds):
-        z = problem.encode(u, choice).requires_grad_()
-        with torch.enable_grad():
-            (gradient,) = torch.autograd.grad(margin(z, problem.target).sum(), z)
+        gradient, _ = slope_and_value(margin, problem.encode(u, choice), problem.target)
         slope = problem.slopes(gradient, u)
         slope = slope.masked_fill((problem.unit > 0) & (u == 0), 0.0)
         slope = torch.where(slope > 0, slope * (problem.high > 0), slope * (problem.low < 0))
