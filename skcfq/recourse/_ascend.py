@@ -88,14 +88,29 @@ def best_moves(problem, gradient, u, choice, need, trust):
     if not problem.q:
         none = torch.zeros(len(u))
         return numeric, (none.long(), none - torch.inf)
-    gain = problem.gains(gradient, choice)  # (n, M), 0 for what is chosen already
+    return numeric, _best_pick(problem, gradient, choice, need, full)
+
+
+def _best_pick(problem, gradient, choice, need, full):
+    """Index among the M choices of the best one, and its margin per unit of cost; -inf: none."""
+    value, here = problem.values(gradient, choice)
+    value = value.masked_fill_(~problem.allowed, -torch.inf)
     present = torch.gather(problem.price, 1, choice.clamp(min=0)) * (choice >= 0)  # (n, q)
-    extra = problem.price - present.index_select(1, problem.owner)
-    value = torch.minimum(gain, need[:, None]) / extra.clamp(min=1e-3)
-    unchanged = (choice < 0).index_select(1, problem.owner)
-    closed = ~problem.allowed | (gain <= 1e-9) | (full[:, None] & unchanged)
-    best, index = value.masked_fill(closed, -torch.inf).max(dim=1)
-    return numeric, (index, best)
+    picks = torch.empty_like(choice)
+    for k, span in enumerate(problem.spans):
+        if problem.alike[k]:  # the one that gains most
+            _, at = value[:, span].max(dim=1, keepdim=True)
+        else:
+            gain = value[:, span] - here[:, k, None]
+            extra = (problem.price[:, span] - present[:, k, None]).clamp(min=1e-3)
+            at = (torch.minimum(gain, need[:, None]) / extra).argmax(dim=1, keepdim=True)
+        picks[:, k, None] = at + span.start
+    gains = value.gather(1, picks) - here  # 0 for what is chosen already
+    extra = problem.price.gather(1, picks) - present
+    efficiency = torch.minimum(gains, need[:, None]) / extra.clamp(min=1e-3)
+    closed = (gains <= 1e-9) | (full[:, None] & (choice < 0))
+    best, feature = efficiency.masked_fill(closed, -torch.inf).max(dim=1, keepdim=True)
+    return picks.gather(1, feature).squeeze(1), best.squeeze(1)
 
 
 def _better_move(margin, problem, u, choice, value, need, numeric, discrete):
@@ -103,29 +118,34 @@ def _better_move(margin, problem, u, choice, value, need, numeric, discrete):
     index, step, numeric_efficiency = numeric
     pick, discrete_efficiency = discrete
     can_step, can_pick = numeric_efficiency > -torch.inf, discrete_efficiency > -torch.inf
-    new_u = u.clone()
+    new_u, dearer = u, torch.zeros_like(value)
     if u.shape[1]:
-        moved = u.gather(1, index[:, None]).squeeze(1) + torch.where(can_step, step, 0.0)
+        before = u.gather(1, index[:, None]).squeeze(1)
+        moved = before + torch.where(can_step, step, 0.0)
         moved = torch.where(moved.abs() < 1e-7, 0.0, moved)
-        new_u.scatter_(1, index[:, None], moved[:, None])
+        new_u = u.scatter(1, index[:, None], moved[:, None])
+        dearer = moved.abs() - before.abs()
+    if not problem.q:
+        return new_u, choice, can_step
+    owner = problem.owner[pick][:, None]
+    new_choice = choice.scatter(1, owner, pick[:, None])
     take_pick = can_pick & (discrete_efficiency > numeric_efficiency)
-    new_choice = choice
-    if problem.q:
-        owner = problem.owner[pick][:, None]
-        new_choice = choice.clone().scatter_(1, owner, pick[:, None])
-        # Linear predictions of a jump are rough: where both are near, ask the model.
-        unsure = can_step & can_pick & (discrete_efficiency > 0.25 * numeric_efficiency)
-        unsure &= numeric_efficiency < 1e2
-        rows = unsure.nonzero().squeeze(1)
-        if len(rows):
-            part, both = problem.select(rows), []
-            before = part.change(u[rows], choice[rows]).sum(1)
-            for state in ((new_u[rows], choice[rows]), (u[rows], new_choice[rows])):
-                gain = part.margins(margin, *state) - value[rows]
-                extra = part.change(*state).sum(1) - before
-                both.append(torch.minimum(gain, need[rows]) / extra.clamp(min=1e-4))
-            take_pick[rows] = both[1] > both[0]
-        take_pick &= can_pick
-        new_choice = torch.where(take_pick[:, None], new_choice, choice)
-    new_u = torch.where(take_pick[:, None], u, new_u)
-    return new_u, new_choice, can_step | can_pick
+    # Linear predictions of a jump are rough: where both are near, ask the model.
+    unsure = can_step & can_pick & (discrete_efficiency > 0.25 * numeric_efficiency)
+    unsure &= numeric_efficiency < 1e2
+    rows = unsure.nonzero().squeeze(1)
+    if len(rows):
+        told = problem.margins(
+            margin,
+            torch.cat([new_u.index_select(0, rows), u.index_select(0, rows)]),
+            torch.cat([choice.index_select(0, rows), new_choice.index_select(0, rows)]),
+            rows.repeat(2),
+        ).view(2, -1)
+        here = choice[rows].gather(1, owner[rows])
+        price = problem.price.index_select(0, rows)
+        extra = price.gather(1, pick[rows, None]) - price.gather(1, here.clamp(min=0)) * (here >= 0)
+        extra = torch.stack([dearer[rows], extra.squeeze(1)])
+        bought = torch.minimum(told - value[rows], need[rows]) / extra.clamp(min=1e-4)
+        take_pick[rows] = bought[1] > bought[0]
+    new_choice = torch.where(take_pick[:, None], new_choice, choice)
+    return torch.where(take_pick[:, None], u, new_u), new_choice, can_step | can_pick

@@ -5,6 +5,8 @@ numeric feature (so the L1 cost is its absolute sum), ``choice`` of shape (n, q)
 the picked value of every discrete feature among all M values, or -1 for no change.
 """
 
+import itertools
+
 import numpy as np
 import torch
 
@@ -45,14 +47,15 @@ class Problem:
         self.price = as_tensor(rows.choice_cost)  # (n, M)
         self.owner = torch.as_tensor(space.choice_feature, device=x.device)  # (M,)
         self.q = len(space.discrete)
+        # Where the choices of each feature are, and whether they all cost the same.
+        ends = np.cumsum([0, *(len(move.table.categories) for move in space.discrete)])
+        self.spans = [slice(*map(int, pair)) for pair in itertools.pairwise(ends)]
+        self.alike = [move.numbers is None for move in space.discrete]
         table = np.zeros((len(self.owner), x.shape[1]))
         block = np.zeros((self.q, x.shape[1]))
-        start = 0
-        for k, move in enumerate(space.discrete):
-            stop = start + len(move.table.categories)
-            table[start:stop, move.table.columns] = move.table.table
+        for k, (move, span) in enumerate(zip(space.discrete, self.spans, strict=True)):
+            table[span, move.table.columns] = move.table.table
             block[k, move.table.columns] = 1.0
-            start = stop
         self.table, self.block = as_tensor(table), as_tensor(block)  # (M, d), (q, d)
         # What a choice leaves: mostly another choice, else what stands in the person's row.
         self.home = torch.tensor(rows.present, device=x.device)  # (n, q), rows of `left`
@@ -194,14 +197,19 @@ class Problem:
         )
         return slope
 
-    def gains(self, gradient, choice):
-        """What each choice would add to a linear function, from present choices, shape (n, M).
+    def values(self, gradient, choice):
+        """What choices are worth to a linear function: each of them, and the present ones.
 
         Parameters
         ----------
         gradient : tensor of shape (n, d)
             Slopes in encoded units.
         choice : tensor of int, shape (n, q)
+
+        Returns
+        -------
+        value : tensor of shape (n, M)
+        here : tensor of shape (n, q)
         """
         value = gradient @ self.table.T
         at = torch.where(choice >= 0, choice, self.home)
@@ -209,7 +217,7 @@ class Problem:
         row, feature = (at >= value.shape[1]).nonzero(as_tuple=True)
         if len(row):
             here[row, feature] = (gradient[row] * self.left[at[row, feature]]).sum(dim=1)
-        return value.sub_(here.index_select(1, self.owner))
+        return value, here
 
     def follow(self, z):
         """Relaxed rows with what follows from the changes of their numbers, differentiable.
