@@ -95,7 +95,7 @@ def _best_pick(problem, gradient, choice, need, full):
     """Index among the M choices of the best one, and its margin per unit of cost; -inf: none."""
     value, here = problem.values(gradient, choice)
     value = value.masked_fill_(~problem.allowed, -torch.inf)
-    present = torch.gather(problem.price, 1, choice.clamp(min=0)) * (choice >= 0)  # (n, q)
+    present = problem.paid(choice)  # (n, q)
     picks = torch.empty_like(choice)
     for k, span in enumerate(problem.spans):
         if problem.alike[k]:  # the one that gains most

@@ -8,6 +8,9 @@ from ._layers import read_layers
 #: Rows on which what was read of a network is compared with what it computes.
 N_COMPARED = 64
 
+#: What float32 may be wrong by, in units of a step, where activations are rounded.
+HAIR = 2e-6
+
 
 class Inside:
     """The margin as a function of what the first linear layer gives.
@@ -65,13 +68,17 @@ class Inside:
 
         return value, slopes
 
-    def _forward(self, h):
+    def nudged(self, side):
+        """The margin if everything that is rounded were a hair larger (1) or smaller (-1)."""
+        return lambda h, target: self._margin(self._forward(h, side * HAIR)[-1], target)[0]
+
+    def _forward(self, h, shift=0.0):
         """Outputs of every linear layer."""
         outputs = [h]
         for (relu, top), (weight, bias) in zip(self.activations, self.rest, strict=True):
             a = outputs[-1]
             if top is not None:
-                a = a.round().clamp_(0, top)
+                a = (a + shift if shift else a).round().clamp_(0, top)
             elif relu:
                 a = a.relu()
             outputs.append(torch.addmm(bias, a, weight.T))

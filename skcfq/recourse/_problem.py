@@ -228,10 +228,11 @@ class Problem:
 
     def change(self, u, choice):
         """Weighted change of every feature, shape (n, m + q)."""
-        if not self.q:
-            return u.abs()
-        picked = torch.gather(self.price, 1, choice.clamp(min=0)) * (choice >= 0)
-        return torch.cat([u.abs(), picked], dim=1)
+        return torch.cat([u.abs(), self.paid(choice)], dim=1) if self.q else u.abs()
+
+    def paid(self, choice):
+        """Weighted change of every discrete feature, shape (n, q)."""
+        return torch.gather(self.price, 1, choice.clamp(min=0)) * (choice >= 0)
 
     def cost(self, u, choice):
         """Cost of a state, shape (n,)."""

@@ -1,5 +1,7 @@
 """Trades between changes: never dearer, always valid, the same for everybody alone."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -63,3 +65,18 @@ def test_who_is_refused_and_who_did_not_move_are_left_alone():
     same_u, same_choice = trade(margin, problem, u, choice, n=20)
     assert (same_u == 0).all()
     assert (same_choice == -1).all()
+
+
+def test_trades_in_double_precision_end_where_those_in_single_precision_do():
+    _, margin, problem, u, choice, _ = valid_states("free", 1)
+    single = trade(margin, problem, u, choice, n=50)
+    double = copy.copy(problem)
+    for name, value in vars(problem).items():
+        if isinstance(value, torch.Tensor) and value.is_floating_point():
+            setattr(double, name, value.double())
+    precise = Margin(margin.logits, torch.float64)
+    ends = trade(precise, double, u.double(), choice, n=50)
+    cost, expected = double.cost(*ends), problem.cost(*single)
+    assert (cost < problem.cost(u, choice)).any()
+    near = (cost - expected).abs() <= 1e-3 * expected
+    assert near.float().mean() > 0.9  # but for edges between levels

@@ -6,6 +6,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.compose import ColumnTransformer
+from sklearn.preprocessing import OneHotEncoder
 from torch import nn
 
 from skcfq import GreedySolver
@@ -15,6 +17,7 @@ from skcfq.recourse._base import Margin
 from skcfq.recourse._inside import Inside, look_inside
 from skcfq.recourse._problem import Problem
 from skcfq.recourse._slopes import slope_and_value, with_slopes
+from skcfq.recourse._steady import steady
 from tests.recourse.test_problem import KINDS, any_state, bound
 
 SIZES = {"deep": (9, 7), "shallow": (5,), "affine": ()}
@@ -195,3 +198,32 @@ def test_the_search_is_the_same_from_both_sides(monkeypatch):
     expected = GreedySolver().solve(logits, frame, 1, space)
     assert found.needed.any()
     np.testing.assert_allclose(found.cost, expected.cost, rtol=1e-3)
+
+
+@pytest.mark.parametrize("layer", [0, 2])
+def test_a_choice_that_ends_between_two_levels_is_not_steady(layer):
+    frame = pd.DataFrame({"job": ["a", "b", "c"] * 2})
+    encoder = ColumnTransformer([("job", OneHotEncoder(sparse_output=False), ["job"])]).fit(frame)
+    space = bind_actions(ActionSet(), Encoding(encoder, frame.columns), frame)
+    x = torch.tensor(space.encoding.encode(frame), dtype=torch.float32)
+    model = nn.Sequential(
+        nn.Linear(3, 1),
+        QuantReLU(2, clip=3.0),
+        nn.Linear(1, 1),
+        QuantReLU(2, clip=3.0),
+        nn.Linear(1, 2),
+    ).requires_grad_(False)
+    # b ends a few millionths above the edge between levels 0 and 1, and c far above it.
+    first, second, last = (model[i] for i in (0, 2, 4))
+    for part in (first, second, last):
+        part.weight.zero_(), part.bias.zero_()
+    first.weight[0], second.weight[0], last.weight[1] = torch.tensor([0.0, 1.0, 2.0]), 1.0, 1.0
+    last.bias[1] = -0.5
+    model[layer].bias[0] = -0.5 + 1e-6
+    problem = Problem(space, space.rows(frame), x, torch.ones(6, dtype=torch.int64))
+    inside, behind = look_inside(Margin(model), problem)
+    u, choice = problem.start()
+    for pick, holds in ((1, False), (2, True)):
+        choice[:, 0] = pick
+        assert (behind.margins(inside, u, choice) > 0).all()
+        assert steady(inside, behind, u, choice).all() == holds
