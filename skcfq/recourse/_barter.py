@@ -10,8 +10,8 @@ TOGETHER = 5
 #: Share of the trades in which a change is made smaller and nothing else larger.
 SMALLER_ONLY = 0.1
 
-#: Share of the others in which only a number may become larger: these are the ones that often succeed.
-NUMBERS = 0.85
+#: Share of the others in which a number becomes larger, not a choice: these succeed more often.
+NUMBERS = 0.75
 
 
 def barter(margin, problem, u, choice, n_trades, generator):
@@ -55,7 +55,9 @@ def _trades(problem, u, choice, generator):
     n, m = u.shape
     giving, taking = torch.rand(2, TOGETHER, m + problem.q, generator=generator)
     size, share, side, kind, number = torch.rand(5, TOGETHER, generator=generator)
+    # A number or a choice first, then which one.
     taking[:, :m] += (number < NUMBERS)[:, None]
+    taking[:, m:] += (number >= NUMBERS)[:, None]
     takers = taking.argmax(dim=1).masked_fill(kind < SMALLER_ONLY, -1)
     taken = 10.0 ** (-2.0 * size)  # from a hundredth of the change to all of it
     share = share.sqrt()

@@ -68,9 +68,10 @@ class Inside:
 
         return value, slopes
 
-    def nudged(self, side):
-        """The margin if everything that is rounded were a hair larger (1) or smaller (-1)."""
-        return lambda h, target: self._margin(self._forward(h, side * HAIR)[-1], target)[0]
+    def worst_nearby(self, h, target):
+        """The least margin if everything that is rounded were a hair larger or smaller."""
+        sides = [self._forward(h, shift)[-1] for shift in (HAIR, -HAIR)]
+        return torch.minimum(*(self._margin(logits, target)[0] for logits in sides))
 
     def _forward(self, h, shift=0.0):
         """Outputs of every linear layer."""

@@ -1,5 +1,7 @@
 """Whether an action holds, also a hair beside where it ends."""
 
+import torch
+
 from ._base import MARGIN
 
 #: How far a state may move and has to hold: relatively, and in units of cost.
@@ -16,8 +18,8 @@ def steady(margin, problem, u, choice, rows=None, holds=None):
     Parameters
     ----------
     margin : callable
-        Levels are rounded where it has a true attribute ``rounds``, see `Margin`; ``nudged`` is
-        a method of `Inside`.
+        Levels are rounded where it has a true attribute ``rounds``, see `Margin`; ``worst_nearby``
+        is a method of `Inside`.
     problem : Problem
     u, choice : tensors
         States, see `_problem`.
@@ -35,13 +37,15 @@ def steady(margin, problem, u, choice, rows=None, holds=None):
     if not getattr(margin, "rounds", False):
         return holds
     relative, absolute = WIGGLE
-    for side in (1.0, -1.0):
-        for nudged in (False, True) if hasattr(margin, "nudged") else (False,):
-            at = holds.nonzero().squeeze(1)
-            beside = u[at]
-            if not nudged:  # one after the other: together they could undo each other
-                beside = beside + side * (relative * beside + absolute * beside.sign())
-            who = at if rows is None else rows[at]
-            asked = margin.nudged(side) if nudged else margin
-            holds[at] = problem.margins(asked, beside, choice[at], who) >= MARGIN
+    at = holds.nonzero().squeeze(1)
+    who = at if rows is None else rows[at]
+    off = relative * u[at] + absolute * u[at].sign()
+    # Both sides at once: few states come as far as here, and few cost hardly less than many.
+    both = torch.cat([u[at] + off, u[at] - off])
+    value = problem.margins(margin, both, choice[at].repeat(2, 1), who.repeat(2))
+    holds[at] = (value.view(2, -1) >= MARGIN).all(dim=0)
+    if hasattr(margin, "worst_nearby"):
+        at = holds.nonzero().squeeze(1)
+        who = at if rows is None else rows[at]
+        holds[at] = problem.margins(margin.worst_nearby, u[at], choice[at], who) >= MARGIN
     return holds
