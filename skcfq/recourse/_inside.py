@@ -5,6 +5,10 @@ import torch
 from ._base import Margin
 from ._layers import read_layers
 
+#: Outputs of a first layer that are always few enough, and how many times the inputs may be more:
+#: copies of people hold them, and behind few inputs they save little time.
+N_OUTPUTS, TIMES_INPUTS = 256, 2
+
 #: Rows on which what was read of a network is compared with what it computes.
 N_COMPARED = 64
 
@@ -117,14 +121,16 @@ def look_inside(margin, problem):
     -------
     margin : Inside or Margin
     problem : Problem
-        Both as they came if the network is not made of linear layers and ReLUs alone, or computes
-        something else than its layers say.
+        Both as they came if the network is not made of linear layers and ReLUs alone, computes
+        something else than its layers say, or has a first layer that is very wide.
     """
     try:
         layers = read_layers(margin.logits)
     except (AttributeError, TypeError):
         return margin, problem
-    if type(margin) is not Margin or layers[-1].relu:
+    n_outputs, n_inputs = layers[0].weight.shape
+    wide = n_outputs > max(N_OUTPUTS, TIMES_INPUTS * n_inputs)
+    if type(margin) is not Margin or layers[-1].relu or wide:
         return margin, problem
     inside = Inside(layers, problem.x.dtype)
     behind = problem.behind(*inside.first)

@@ -159,11 +159,12 @@ class Doubled(nn.Linear):
     "logits",
     [
         nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 2)),
+        nn.Sequential(nn.Linear(2, 300), nn.ReLU(), nn.Linear(300, 2)),
         nn.Sequential(Doubled(2, 4), nn.ReLU(), nn.Linear(4, 2)),
         nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 2), nn.ReLU()),
         lambda z: torch.stack([z[:, 0], z[:, 1] ** 2], dim=1),
     ],
-    ids=["tanh", "doubled", "relu last", "function"],
+    ids=["tanh", "wide", "doubled", "relu last", "function"],
 )
 def test_what_cannot_be_read_is_searched_from_outside(logits):
     frame = pd.DataFrame(np.random.default_rng(1).normal(size=(40, 2)), columns=["a", "b"])
