@@ -86,6 +86,8 @@ class ActionRows:
         Which choices each person may go to, the present one left out.
     choice_cost : ndarray of shape (n, M)
         Weighted change of each choice.
+    present : ndarray of int, shape (n, n_discrete)
+        Index among the M choices of the value that each discrete feature has, -1 for one that is not listed.
     nodes : ndarray of shape (n, k)
         Raw values of the features in a causal graph; ``k`` is 0 without one.
     """
@@ -95,6 +97,7 @@ class ActionRows:
     high: np.ndarray
     choice_allowed: np.ndarray
     choice_cost: np.ndarray
+    present: np.ndarray
     nodes: np.ndarray
 
 
@@ -185,8 +188,11 @@ class ActionSpace:
         high = np.where(stepped, np.floor(high / unit + 1e-9) * unit, high)
         low = np.where(stepped, np.ceil(low / unit - 1e-9) * unit, low) + 0.0
         allowed, cost = [np.zeros((len(frame), 0), bool)], [np.zeros((len(frame), 0))]
-        for move in self.discrete:
+        present, offset = np.full((len(frame), len(self.discrete)), -1, dtype=np.int64), 0
+        for k, move in enumerate(self.discrete):
             at = move.table.locate(frame)
+            present[:, k] = np.where(at >= 0, at + offset, -1)
+            offset += len(move.table.categories)
             reach = move.allowed[at]  # (n, n_choices); -1 takes the last row
             reach[np.arange(len(frame))[at >= 0], at[at >= 0]] = False
             price = np.full(reach.shape, move.weight)
@@ -200,7 +206,13 @@ class ActionSpace:
         raws = [] if self.causes is None else self.causes.raw_column
         nodes = [np.zeros((len(frame), 0)), *(numbers(frame.iloc[:, raw]) for raw in raws)]
         return ActionRows(
-            value, low, high, np.hstack(allowed), np.hstack(cost), np.column_stack(nodes)
+            value,
+            low,
+            high,
+            np.hstack(allowed),
+            np.hstack(cost),
+            present,
+            np.column_stack(nodes),
         )
 
     def cost(self, rows, delta, choice):

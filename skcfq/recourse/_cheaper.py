@@ -57,10 +57,20 @@ def take_cheapest(margin, problem, tried_u, tried_choice, u, choice, cost):
     rows = less.nonzero().squeeze(1)
     if not len(rows):
         return
-    rows = rows[steady(margin, problem, tried_u[rows], tried_choice[rows], rows)]
+    value = problem.margins(margin, tried_u[rows], tried_choice[rows], rows)
+    rows = rows[value >= MARGIN]
     kept = torch.full_like(new_cost, torch.inf)
     kept[rows] = new_cost[rows]
-    least, trade = kept.view(times, n).min(dim=0)
-    won = torch.isfinite(least).nonzero().squeeze(1)
-    rows = trade[won] * n + won
-    u[won], choice[won], cost[won] = tried_u[rows], tried_choice[rows], least[won]
+    kept = kept.view(times, n)
+    who = kept.isfinite().any(dim=0).nonzero().squeeze(1)
+    while len(who):  # until everybody's cheapest one is steady, or there is none
+        least, trade = kept[:, who].min(dim=0)
+        left = least.isfinite()
+        who, least, trade = who[left], least[left], trade[left]
+        rows = trade * n + who
+        known = torch.ones_like(who, dtype=torch.bool)
+        fine = steady(margin, problem, tried_u[rows], tried_choice[rows], rows, known)
+        won, rows, least = who[fine], rows[fine], least[fine]
+        u[won], choice[won], cost[won] = tried_u[rows], tried_choice[rows], least
+        who, trade = who[~fine], trade[~fine]
+        kept[trade, who] = torch.inf

@@ -2,13 +2,16 @@
 
 import torch
 
+from ._ascend import ascend, best_moves
 from ._barter import barter
 from ._base import MARGIN, BaseSolver, no_bound
+from ._inside import look_inside
 from ._linear import cheapest_linear
 from ._lines import scan
 from ._polish import descend_l2, shrink, sweep
 from ._rescue import ascend_blind
 from ._scatter import apart, random_states, scatter, stacked
+from ._slopes import slope_and_value
 from ._steady import steady
 
 #: Up to this many directions and choices, everybody gets what else is for the lost.
@@ -47,7 +50,7 @@ class GreedySolver(BaseSolver):
         standard deviations).
     n_random : int, default=128
         Random actions tried for people whom the ascents do not help; the same in every call.
-    n_trades : int, default=300
+    n_trades : int, default=400
         Random trades between changes on true outputs, where activations are rounded, so that
         slopes do not show what is cheapest, and where few features may move or some move in
         steps.
@@ -76,7 +79,7 @@ class GreedySolver(BaseSolver):
     """
 
     def __init__(
-        self, *, n_rounds=1, max_iter=40, trust=1.0, n_random=128, n_trades=300, batch_size=8192
+        self, *, n_rounds=1, max_iter=40, trust=1.0, n_random=128, n_trades=400, batch_size=8192
     ):
         self.n_rounds = n_rounds
         self.max_iter = max_iter
@@ -86,6 +89,7 @@ class GreedySolver(BaseSolver):
         self.batch_size = batch_size
 
     def _search(self, margin, problem):
+        margin, problem = look_inside(margin, problem)
         best_u, best_choice = problem.start()
         best_cost = torch.full((len(best_u),), torch.inf, dtype=best_u.dtype)
         best_value = -best_cost
@@ -130,7 +134,7 @@ class GreedySolver(BaseSolver):
         for _ in range(self.n_rounds):
             part, before = problem.select(who), best_cost[who]
             z = part.encode(best_u[who], best_choice[who])
-            start = cheapest_linear(part, *_slope(margin, z, part.target), z)
+            start = cheapest_linear(part, *slope_and_value(margin, z, part.target), z)
             offer(part, who, [self._ascend(margin, part, *start)])
             # The slopes have changed only for those who have found a cheaper way.
             who = who[best_cost[who] < before]
@@ -182,69 +186,6 @@ class GreedySolver(BaseSolver):
             yield self._ascend(margin, tried, *states)
 
 
-def _slope(margin, z, target):
-    """Gradient of the margin and the margin itself, (n, d) and (n,)."""
-    z = z.detach().requires_grad_()
-    with torch.enable_grad():
-        value = margin(z, target)
-        (gradient,) = torch.autograd.grad(value.sum(), z)
-    return gradient, value.detach()
-
-
-def _moves(problem, gradient, z, u, choice, need, trust):
-    """The best numeric move and the best choice of each person, by linear prediction.
-
-    Returns
-    -------
-    numeric : (index, step, efficiency), each (n,)
-    discrete : (index among M, efficiency), each (n,)
-        Efficiency is margin per unit of cost, what exceeds `need` not counted; -inf: no move.
-    """
-    full = problem.n_changes(u, choice) >= problem.max_changes  # (n,)
-    slope = problem.slopes(gradient, u)  # (n, m), margin per unit of cost
-    rising = slope > 0
-    room = torch.where(rising, problem.high - u, u - problem.low)
-    # A move back towards no change earns cost: it stops at 0, and comes first.
-    back = (u != 0) & (rising == (u < 0))
-    room = torch.where(back, u.abs(), room)
-    size = slope.abs()
-    wanted = need[:, None] / size.clamp(min=1e-12)
-    step = torch.minimum(torch.minimum(room, wanted), torch.full_like(room, trust))
-    stepped = problem.unit > 0
-    unit = torch.where(stepped, problem.unit, torch.ones_like(problem.unit))
-    whole = torch.minimum(torch.ceil(step / unit - 1e-4).clamp(min=1) * unit, room)
-    step = torch.where(stepped, whole, step)
-    # Whole steps overshoot: what they buy beyond the need is worth nothing.
-    efficiency = torch.minimum(size * step, need[:, None]) / step.clamp(min=1e-12)
-    efficiency = torch.where(back, efficiency + 1e3, efficiency)
-    closed = (room <= 1e-7) | (size <= 1e-9) | (full[:, None] & (u == 0))
-    efficiency = efficiency.masked_fill(closed, -torch.inf)
-    if efficiency.shape[1]:
-        best, index = efficiency.max(dim=1)
-        pick = index[:, None]
-        signed = step.gather(1, pick).squeeze(1) * torch.where(
-            rising.gather(1, pick).squeeze(1), 1.0, -1.0
-        )
-        numeric = (index, signed, best)
-    else:
-        none = torch.zeros(len(u))
-        numeric = (none.long(), none, none - torch.inf)
-    if not problem.q:
-        none = torch.zeros(len(u))
-        return numeric, (none.long(), none - torch.inf)
-    here = (gradient * z) @ problem.block.T  # (n, q): what the present values contribute
-    gain = gradient @ problem.table.T - here.index_select(1, problem.owner)  # (n, M)
-    present = torch.gather(problem.price, 1, choice.clamp(min=0)) * (choice >= 0)  # (n, q)
-    extra = problem.price - present.index_select(1, problem.owner)
-    value = torch.minimum(gain, need[:, None]) / extra.clamp(min=1e-3)
-    unchanged = (choice < 0).index_select(1, problem.owner)
-    same = torch.zeros_like(problem.allowed)
-    same.scatter_(1, choice.clamp(min=0), choice >= 0)
-    closed = ~problem.allowed | (gain <= 1e-9) | (full[:, None] & unchanged) | same
-    best, index = value.masked_fill(closed, -torch.inf).max(dim=1)
-    return numeric, (index, best)
-
-
 def _without_dearest(margin, problem, u, choice, cost, trust):
     """Who may do without the dearest change, and their problem with that number or choice closed.
 
@@ -267,9 +208,9 @@ def _without_dearest(margin, problem, u, choice, cost, trust):
         part = _closed(problem.select(near), dearest[near], n_numbers)
         start = part.start()
         z = part.encode(*start)
-        gradient, value = _slope(margin, z, part.target)
+        gradient, value = slope_and_value(margin, z, part.target)
         need = MARGIN * 1.5 - value
-        (*_, by_number), (_, by_choice) = _moves(part, gradient, z, *start, need, trust)
+        (*_, by_number), (_, by_choice) = best_moves(part, gradient, *start, need, trust)
         promised = need / torch.maximum(by_number, by_choice).clamp(min=1e-9)
         asked[near] = promised < PROMISED * cost[near]
     who = asked.nonzero().squeeze(1)
@@ -284,78 +225,3 @@ def _closed(problem, change, n_numbers):
         limit.masked_fill(here, 0.0) for limit in (problem.low, problem.high)
     )
     return problem
-
-
-@torch.no_grad()
-def ascend(margin, problem, u, choice, max_iter, trust, limit=None):
-    """Move everybody until the margin is reached, nothing helps or it costs as much as `limit`.
-
-    Returns
-    -------
-    u, choice, reached : tensors
-        States and their margins.
-    """
-    u, choice, reached = u.clone(), choice.clone(), torch.zeros_like(problem.x[:, 0])
-    active, part = torch.arange(len(u)), problem
-    part_u, part_choice = u.clone(), choice.clone()
-    for _ in range(max_iter):
-        z = part.encode(part_u, part_choice)
-        gradient, value = _slope(margin, z, part.target)
-        reached[active] = value
-        short = value < MARGIN
-        if limit is not None:
-            short &= part.cost(part_u, part_choice) < limit[active]
-        short = short.nonzero().squeeze(1)
-        if len(short) < len(active):
-            active, part = active[short], part.select(short)
-            part_u, part_choice = part_u[short], part_choice[short]
-            z, gradient = z.index_select(0, short), gradient.index_select(0, short)
-            value = value[short]
-        if not len(active):
-            break
-        need = MARGIN * 1.5 - value
-        numeric, discrete = _moves(part, gradient, z, part_u, part_choice, need, trust)
-        part_u, part_choice, moved = _better_move(
-            margin, part, part_u, part_choice, value, need, numeric, discrete
-        )
-        u[active], choice[active] = part_u, part_choice
-        if not moved.all():
-            kept = moved.nonzero().squeeze(1)
-            active, part = active[kept], part.select(kept)
-            part_u, part_choice = part_u[kept], part_choice[kept]
-    else:
-        reached[active] = part.margins(margin, part_u, part_choice)
-    return u, choice, reached
-
-
-def _better_move(margin, problem, u, choice, value, need, numeric, discrete):
-    """Take the numeric move or the choice, whichever truly buys more per unit of cost."""
-    index, step, numeric_efficiency = numeric
-    pick, discrete_efficiency = discrete
-    can_step, can_pick = numeric_efficiency > -torch.inf, discrete_efficiency > -torch.inf
-    new_u = u.clone()
-    if u.shape[1]:
-        moved = u.gather(1, index[:, None]).squeeze(1) + torch.where(can_step, step, 0.0)
-        moved = torch.where(moved.abs() < 1e-7, 0.0, moved)
-        new_u.scatter_(1, index[:, None], moved[:, None])
-    take_pick = can_pick & (discrete_efficiency > numeric_efficiency)
-    new_choice = choice
-    if problem.q:
-        owner = problem.owner[pick][:, None]
-        new_choice = choice.clone().scatter_(1, owner, pick[:, None])
-        # Linear predictions of a jump are rough: where both are near, ask the model.
-        unsure = can_step & can_pick & (discrete_efficiency > 0.25 * numeric_efficiency)
-        unsure &= numeric_efficiency < 1e2
-        rows = unsure.nonzero().squeeze(1)
-        if len(rows):
-            part, both = problem.select(rows), []
-            before = part.change(u[rows], choice[rows]).sum(1)
-            for state in ((new_u[rows], choice[rows]), (u[rows], new_choice[rows])):
-                gain = part.margins(margin, *state) - value[rows]
-                extra = part.change(*state).sum(1) - before
-                both.append(torch.minimum(gain, need[rows]) / extra.clamp(min=1e-4))
-            take_pick[rows] = both[1] > both[0]
-        take_pick &= can_pick
-        new_choice = torch.where(take_pick[:, None], new_choice, choice)
-    new_u = torch.where(take_pick[:, None], u, new_u)
-    return new_u, new_choice, can_step | can_pick

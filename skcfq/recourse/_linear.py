@@ -40,71 +40,99 @@ def cheapest_linear(problem, gradient, value, z, n_prices=12):
     slope = problem.slopes(gradient)  # (n, m), margin per unit of cost
     room = torch.where(slope > 0, problem.high, -problem.low)
     rate = torch.where(room > 1e-7, slope.abs(), torch.zeros_like(slope))
+    # Numbers from the best rate on, in which order they are filled up.
+    rate, order = rate.sort(dim=1, descending=True, stable=True)
+    room = room.gather(1, order)
+    numbers = _Numbers(problem, rate, room, order)
     length = torch.minimum(room, missing / rate.clamp(min=1e-12))
-    here = (gradient * problem.x) @ problem.block.T  # (n, q)
-    gain = gradient @ problem.table.T - here.index_select(1, problem.owner)  # (n, M)
-    useful = torch.minimum(gain, missing).masked_fill(~problem.allowed, -torch.inf)
-    bargain = torch.cat([rate, useful / problem.price.clamp(min=1e-6)], dim=1)
-    dearest = bargain.amax(dim=1, keepdim=True).clamp(min=0)
-    alike = [_best_alike(problem, useful, k) for k in range(q)]
-    # Best rate first, at every price the same order.
-    order = rate.argsort(dim=1, descending=True, stable=True)
+    picks = _Picks(problem, gradient, best_choice, missing)
+    dearest = torch.cat([rate[:, :1], picks.bargain], dim=1).amax(dim=1, keepdim=True).clamp(min=0)
     best_cost = torch.full_like(missing, torch.inf)
     best_left = torch.full_like(missing, torch.inf)
     for t in range(n_prices):
         price = dearest * (1 - (t + 1) / n_prices) ** 1.5
-        worth, picks = _worth(problem, price, rate, length, useful, alike)
-        most = worth.topk(min(problem.max_changes, m + q), dim=1).indices
-        kept = torch.zeros_like(worth, dtype=torch.bool).scatter_(1, most, True) & (worth > 0)
-        choice = torch.where(kept[:, m:], picks, -1)
-        taken = torch.gather(gain, 1, choice.clamp(min=0)) * (choice >= 0)
-        left = missing - taken.sum(dim=1, keepdim=True)
-        u, left = _fill(problem, rate * kept[:, :m], room, left, order)
-        cost = problem.change(u, choice).sum(dim=1, keepdim=True)
+        worth = torch.cat([(rate - price) * length, picks.worth(price)], dim=1)
+        kept = worth > 0
+        if problem.max_changes < m + q:
+            most = worth.topk(problem.max_changes, dim=1).indices
+            kept &= torch.zeros_like(kept).scatter_(1, most, True)
+        kept_picks = kept[:, m:]
+        left = missing - (picks.gain * kept_picks).sum(dim=1, keepdim=True)
+        filled, left = numbers.fill(kept[:, :m], left)
+        cost = filled.sum(dim=1, keepdim=True)
+        cost = cost + (picks.price * kept_picks).sum(dim=1, keepdim=True)
         reached = left <= 1e-5 * missing
         better = torch.where(reached, cost < best_cost, torch.isinf(best_cost) & (left < best_left))
         best_cost = torch.where(better & reached, cost, best_cost)
         best_left = torch.where(better, left, best_left)
-        best_u = torch.where(better, torch.where(slope > 0, u, -u), best_u)
-        best_choice = torch.where(better, choice, best_choice)
-    return problem.snap(best_u), best_choice
+        best_u = torch.where(better, filled, best_u)
+        best_choice = torch.where(better, torch.where(kept_picks, picks.pick, -1), best_choice)
+    best_u = torch.zeros_like(best_u).scatter_(1, order, best_u)
+    return problem.snap(torch.where(slope > 0, best_u, -best_u)), best_choice
 
 
-def _best_alike(problem, useful, k):
-    """The most useful choice of a feature whose choices cost the same: usefulness, pick and price.
+class _Picks:
+    """The choice of each discrete feature that is worth most at a price of margin.
 
-    None for a feature with listed numbers, where it depends on the price of margin.
+    Of choices that cost the same it is the one that gains most, at every price.
+
+    Attributes
+    ----------
+    bargain : tensor of shape (n, q)
+        The most margin per unit of cost that any choice of a feature brings.
+    pick, price, gain : tensors of shape (n, q)
+        Of the last price that was asked about.
     """
-    if problem.space.discrete[k].numbers is not None:
-        return None
-    choices = (problem.owner == k).nonzero().squeeze(1)
-    value, at = useful.index_select(1, choices).max(dim=1)
-    return value, choices[at], problem.price[:, choices[0]]
+
+    def __init__(self, problem, gradient, choice, missing):
+        value, here = problem.values(gradient, choice)
+        value = value.masked_fill_(~problem.allowed, -torch.inf)
+        self.problem, self.missing, self.value, self.here = problem, missing, value, here
+        self.pick, self.price = torch.zeros_like(choice), torch.zeros_like(here)
+        self.gain, self.bargain = torch.zeros_like(here), torch.zeros_like(here)
+        for k, span in enumerate(problem.spans):
+            if problem.alike[k]:
+                best, at = value[:, span].max(dim=1)
+                self._take(k, best - here[:, k], at)
+                useful, price = self.gain[:, k, None], self.price[:, k, None]
+            else:
+                useful, price = value[:, span] - here[:, k, None], problem.price[:, span]
+            useful = torch.minimum(useful, missing)
+            self.bargain[:, k] = (useful / price.clamp(min=1e-6)).amax(dim=1)
+
+    def worth(self, price):
+        """What the picks are worth, (n, q), at a price of cost in margin, (n, 1)."""
+        for k, span in enumerate(self.problem.spans):
+            if not self.problem.alike[k]:
+                gain = self.value[:, span] - self.here[:, k, None]
+                worth = torch.minimum(gain, self.missing) - price * self.problem.price[:, span]
+                at = worth.argmax(dim=1, keepdim=True)
+                self._take(k, gain.gather(1, at).squeeze(1), at.squeeze(1))
+        return torch.minimum(self.gain, self.missing) - price * self.price
+
+    def _take(self, k, gain, at):
+        pick = at + self.problem.spans[k].start
+        # What is not open gains less than nothing, but has to stay a number: 0 times it is 0.
+        self.pick[:, k], self.gain[:, k] = pick, gain.clamp(min=-1e30)
+        self.price[:, k] = self.problem.price.gather(1, pick[:, None]).squeeze(1)
 
 
-def _worth(problem, price, rate, length, useful, alike):
-    """What each feature is worth at a price of cost, and the pick that is: (n, m + q), (n, q)."""
-    worth = [((rate - price) * length).clamp(min=0)]
-    picks = torch.full((len(price), problem.q), -1, dtype=torch.int64)
-    for k, best in enumerate(alike):
-        if best is None:
-            choices = (problem.owner == k).nonzero().squeeze(1)
-            value, at = (useful[:, choices] - price * problem.price[:, choices]).max(dim=1)
-            pick = choices[at]
-        else:
-            value, pick = best[0] - price[:, 0] * best[2], best[1]
-        picks[:, k] = torch.where(value > 0, pick, -1)
-        worth.append(value.clamp(min=0)[:, None])
-    return torch.cat(worth, dim=1), picks
+class _Numbers:
+    """Numeric features, from the best rate of margin on."""
 
+    def __init__(self, problem, rate, room, order):
+        self.rate, self.room, self.gain = rate, room, rate * room
+        self.per_margin = 1 / rate.clamp(min=1e-12)
+        self.unit = problem.unit[order] if problem.has_steps else None
 
-def _fill(problem, rate, room, left, order):
-    """Lengths that bring the margin that is left, in an order, and what is left then."""
-    gain = (rate * room).gather(1, order)
-    part = torch.minimum((left - (gain.cumsum(dim=1) - gain)).clamp(min=0), gain)
-    length = torch.zeros_like(rate)
-    length.scatter_(1, order, part / rate.gather(1, order).clamp(min=1e-12))
-    unit = torch.where(problem.unit > 0, problem.unit, torch.ones_like(problem.unit))
-    whole = torch.minimum(torch.ceil(length / unit - 1e-4) * unit, room)
-    length = torch.where(problem.unit > 0, whole, length)
-    return length, left - (rate * length).sum(dim=1, keepdim=True)
+    def fill(self, kept, left):
+        """Lengths of those kept that bring the margin that is left, and what is left then."""
+        gain = self.gain * kept
+        part = torch.minimum((left - (gain.cumsum(dim=1) - gain)).clamp(min=0), gain)
+        length = part * self.per_margin
+        if self.unit is not None:
+            unit = torch.where(self.unit > 0, self.unit, torch.ones_like(self.unit))
+            whole = torch.minimum(torch.ceil(length / unit - 1e-4) * unit, self.room)
+            length = torch.where(self.unit > 0, whole, length)
+            part = self.rate * length
+        return length, left - part.sum(dim=1, keepdim=True)

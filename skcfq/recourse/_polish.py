@@ -3,6 +3,7 @@
 import torch
 
 from ._base import MARGIN
+from ._slopes import slope_and_value
 from ._steady import steady
 
 
@@ -148,41 +149,47 @@ def _shorten(margin, problem, u, choice, rows, feature, below, value, n_iter, to
         The shortest change of the feature, and the margin there.
     """
     full = u[rows, feature]
-    unit = problem.unit[feature]
-    lo, hi = torch.zeros_like(full), full.clone()
-    reached, at, below = value.clone(), value - MARGIN, below - MARGIN
-    side = torch.zeros_like(full)
-    open_ = torch.arange(len(rows))
+    length, reached = full.clone(), value.clone()
+    step = problem.unit[feature]
+    lo, hi, side = torch.zeros_like(full), full, torch.zeros_like(full)
+    at, below = value - MARGIN, below - MARGIN
+    people, place = rows, torch.arange(len(rows))
     for i in range(n_iter):
-        width = hi[open_] - lo[open_]
-        share = -below[open_] / (at[open_] - below[open_]).clamp(min=1e-12)
+        width = hi - lo
+        share = -below / (at - below).clamp(min=1e-12)
         # A little past the predicted root, so that both ends close in.
         share = (share + tolerance).clamp(0.01, 0.99) if i % 3 != 2 else torch.full_like(share, 0.5)
-        middle = lo[open_] + width * share
-        grid = unit[open_] > 0
-        step = torch.where(grid, unit[open_], torch.ones_like(middle))
-        middle = torch.where(grid, torch.trunc(middle / step * (1 + 1e-6)) * step, middle)
-        live = (width.abs() > tolerance * full[open_].abs()) & (middle != hi[open_])
-        # On a grid: the candidate may fall on the lower end; one step further is the last try.
-        stuck = live & ((middle - lo[open_]).abs() < 1e-9)
-        middle = torch.where(stuck & grid, lo[open_] + step * torch.sign(full[open_]), middle)
-        live &= (middle - hi[open_]).abs() > 1e-9
-        live &= (middle - lo[open_]).abs() > 1e-9
-        open_, middle = open_[live], middle[live]
-        if not len(open_):
-            break
-        who = rows[open_]
-        try_u = u[who]
-        try_u[torch.arange(len(open_)), feature[open_]] = middle
-        value = problem.margins(margin, try_u, choice[who], who) - MARGIN
+        middle = lo + width * share
+        live = width.abs() > tolerance * full.abs()
+        if problem.has_steps:
+            grid = step > 0
+            unit = torch.where(grid, step, torch.ones_like(middle))
+            middle = torch.where(grid, torch.trunc(middle / unit * (1 + 1e-6)) * unit, middle)
+            live &= middle != hi
+            # The candidate may fall on the lower end; one step further is the last try.
+            stuck = live & grid & ((middle - lo).abs() < 1e-9)
+            middle = torch.where(stuck, lo + unit * torch.sign(full), middle)
+        live &= ((middle - hi).abs() > 1e-9) & ((middle - lo).abs() > 1e-9)
+        if not live.all():
+            live = live.nonzero().squeeze(1)
+            if not len(live):
+                break
+            people, place, feature, full, step, lo, hi, side, at, below, middle = (
+                part.index_select(0, live)
+                for part in (people, place, feature, full, step, lo, hi, side, at, below, middle)
+            )
+        try_u = u.index_select(0, people).scatter_(1, feature[:, None], middle[:, None])
+        value = problem.margins(margin, try_u, choice.index_select(0, people), people) - MARGIN
         holds = value >= 0
-        up, down = open_[holds], open_[~holds]
-        hi[up], at[up], reached[up] = middle[holds], value[holds], value[holds] + MARGIN
-        below[up] = torch.where(side[up] > 0, below[up] / 2, below[up])
-        lo[down], below[down] = middle[~holds], value[~holds]
-        at[down] = torch.where(side[down] < 0, at[down] / 2, at[down])
-        side[up], side[down] = 1.0, -1.0
-    return hi, reached
+        # An end that stays for a second time counts half, else the other one hardly moves.
+        below = torch.where(holds, torch.where(side > 0, below / 2, below), value)
+        at = torch.where(holds, value, torch.where(side < 0, at / 2, at))
+        hi, lo = torch.where(holds, middle, hi), torch.where(holds, lo, middle)
+        side = torch.where(holds, 1.0, -1.0).to(side)
+        length[place] = hi
+        up = holds.nonzero().squeeze(1)
+        reached[place[up]] = value[up] + MARGIN
+    return length, reached
 
 
 @torch.no_grad()
@@ -199,9 +206,7 @@ def descend_l2(margin, problem, u, choice, n_rounds=6):
         return u, choice
     cost = problem.cost(u, choice)
     for _ in range(n_rounds):
-        z = problem.encode(u, choice).requires_grad_()
-        with torch.enable_grad():
-            (gradient,) = torch.autograd.grad(margin(z, problem.target).sum(), z)
+        gradient, _ = slope_and_value(margin, problem.encode(u, choice), problem.target)
         slope = problem.slopes(gradient, u)
         slope = slope.masked_fill((problem.unit > 0) & (u == 0), 0.0)
         slope = torch.where(slope > 0, slope * (problem.high > 0), slope * (problem.low < 0))

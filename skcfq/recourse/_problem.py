@@ -5,6 +5,8 @@ numeric feature (so the L1 cost is its absolute sum), ``choice`` of shape (n, q)
 the picked value of every discrete feature among all M values, or -1 for no change.
 """
 
+import itertools
+
 import numpy as np
 import torch
 
@@ -45,15 +47,21 @@ class Problem:
         self.price = as_tensor(rows.choice_cost)  # (n, M)
         self.owner = torch.as_tensor(space.choice_feature, device=x.device)  # (M,)
         self.q = len(space.discrete)
+        # Where the choices of each feature are, and whether they all cost the same.
+        ends = np.cumsum([0, *(len(move.table.categories) for move in space.discrete)])
+        self.spans = [slice(*map(int, pair)) for pair in itertools.pairwise(ends)]
+        self.alike = [move.numbers is None for move in space.discrete]
         table = np.zeros((len(self.owner), x.shape[1]))
         block = np.zeros((self.q, x.shape[1]))
-        start = 0
-        for k, move in enumerate(space.discrete):
-            stop = start + len(move.table.categories)
-            table[start:stop, move.table.columns] = move.table.table
+        for k, (move, span) in enumerate(zip(space.discrete, self.spans, strict=True)):
+            table[span, move.table.columns] = move.table.table
             block[k, move.table.columns] = 1.0
-            start = stop
         self.table, self.block = as_tensor(table), as_tensor(block)  # (M, d), (q, d)
+        # What a choice leaves: mostly another choice, else what stands in the person's row.
+        self.home = torch.tensor(rows.present, device=x.device)  # (n, q), rows of `left`
+        person, feature = (self.home < 0).nonzero(as_tuple=True)
+        self.home[person, feature] = len(table) + torch.arange(len(person), device=x.device)
+        self.left = torch.cat([self.table, x[person] * self.block[feature]])
         # As a matrix: the product is many times as fast as adding to some of the columns.
         self.motion = torch.zeros((len(self.rate), x.shape[1]), dtype=x.dtype, device=x.device)
         self.motion[torch.arange(len(self.rate)), self.columns] = self.rate  # (m, d)
@@ -62,15 +70,42 @@ class Problem:
         self.causes = space.causes
         if self.causes is not None:
             self.nodes = torch.as_tensor(rows.nodes)  # raw units, float64 (n, k)
+            columns = torch.as_tensor(self.causes.column, device=x.device)
+            self.trail = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)[columns]  # (k, d)
 
     def select(self, index):
         """The problem of some of the people."""
         part = object.__new__(Problem)
         part.__dict__.update(self.__dict__)
-        names = ["x", "target", "value", "low", "high", "allowed", "price"]
+        names = ["x", "target", "value", "low", "high", "allowed", "price", "home"]
         for name in names if self.causes is None else [*names, "nodes"]:
             # Of whole rows, index_select copies several times as fast as brackets do.
             setattr(part, name, getattr(self, name).index_select(0, index))
+        return part
+
+    def behind(self, weight, bias):
+        """The same problem, with what a linear layer makes of rows in place of encoded rows.
+
+        Encoding, slopes and gains are then in terms of the layer's outputs: a changed feature
+        moves them by a multiple of one vector, so that nobody has to multiply by the layer again.
+        `block`, `columns` and `rate` stay what they are.
+
+        Parameters
+        ----------
+        weight : tensor of shape (n_outputs, d)
+        bias : tensor of shape (n_outputs,)
+
+        Returns
+        -------
+        Problem
+        """
+        part = object.__new__(Problem)
+        part.__dict__.update(self.__dict__)
+        part.x = torch.addmm(bias, self.x, weight.T)
+        names = ["motion", "left"] if self.causes is None else ["motion", "left", "trail"]
+        for name in names:
+            setattr(part, name, getattr(self, name) @ weight.T)
+        part.table = part.left[: len(self.table)]
         return part
 
     def repeat(self, times):
@@ -91,14 +126,17 @@ class Problem:
             x = self.x[rows] if isinstance(rows, slice) else self.x.index_select(0, rows)
         z = torch.addmm(x, u, self.motion)
         if self.causes is not None:
-            z[:, self.causes.column] += self._followed(u, rows)
+            z.addmm_(self._followed(u, rows), self.trail)
         if self.q:
             row, feature = (choice >= 0).nonzero(as_tuple=True)
             if len(row):
+                person = row
+                if rows is not None:
+                    person = row + (rows.start or 0) if isinstance(rows, slice) else rows[row]
                 # Blocks of different features do not overlap: their differences add up.
-                leave = z.index_select(0, row) * self.block.index_select(0, feature)
-                enter = self.table.index_select(0, choice[row, feature])
-                z.index_add_(0, row, enter - leave)
+                enter = self.left.index_select(0, choice[row, feature])
+                leave = self.left.index_select(0, self.home[person, feature])
+                z.index_add_(0, row, enter.sub_(leave))
         return z
 
     def margins(self, margin, u, choice, rows=None):
@@ -145,12 +183,12 @@ class Problem:
         tensor of shape (n, m)
             Per unit of cost.
         """
-        slope = gradient[:, self.columns] * self.rate
+        slope = gradient @ self.motion.T
         if self.causes is None:
             return slope
         u = torch.zeros_like(self.low) if u is None else u
         # Per raw unit, then what the features pass on beyond their own slope.
-        own = gradient[:, self.causes.column].double().numpy() * self.causes.scale
+        own = (gradient @ self.trail.T).double().numpy() * self.causes.scale
         total = self.causes.slopes(self.nodes.numpy(), self._interventions(u), own)
         moved = self.causes.move >= 0
         weight = self.space.numeric.weight[self.causes.move[moved]]
@@ -158,6 +196,28 @@ class Problem:
             slope
         )
         return slope
+
+    def values(self, gradient, choice):
+        """What choices are worth to a linear function: each of them, and the present ones.
+
+        Parameters
+        ----------
+        gradient : tensor of shape (n, d)
+            Slopes in encoded units.
+        choice : tensor of int, shape (n, q)
+
+        Returns
+        -------
+        value : tensor of shape (n, M)
+        here : tensor of shape (n, q)
+        """
+        value = gradient @ self.table.T
+        at = torch.where(choice >= 0, choice, self.home)
+        here = value.gather(1, at.clamp(max=value.shape[1] - 1))
+        row, feature = (at >= value.shape[1]).nonzero(as_tuple=True)
+        if len(row):
+            here[row, feature] = (gradient[row] * self.left[at[row, feature]]).sum(dim=1)
+        return value, here
 
     def follow(self, z):
         """Relaxed rows with what follows from the changes of their numbers, differentiable.
@@ -168,10 +228,11 @@ class Problem:
 
     def change(self, u, choice):
         """Weighted change of every feature, shape (n, m + q)."""
-        if not self.q:
-            return u.abs()
-        picked = torch.gather(self.price, 1, choice.clamp(min=0)) * (choice >= 0)
-        return torch.cat([u.abs(), picked], dim=1)
+        return torch.cat([u.abs(), self.paid(choice)], dim=1) if self.q else u.abs()
+
+    def paid(self, choice):
+        """Weighted change of every discrete feature, shape (n, q)."""
+        return torch.gather(self.price, 1, choice.clamp(min=0)) * (choice >= 0)
 
     def cost(self, u, choice):
         """Cost of a state, shape (n,)."""

@@ -1,38 +1,51 @@
 """Whether an action holds, also a hair beside where it ends."""
 
+import torch
+
 from ._base import MARGIN
 
 #: How far a state may move and has to hold: relatively, and in units of cost.
 WIGGLE = 1e-5, 2e-6
 
 
-def steady(margin, problem, u, choice, rows=None):
+def steady(margin, problem, u, choice, rows=None, holds=None):
     """Whether states reach the margin, where activations are rounded also right beside them.
 
     Between two levels a margin jumps. A search for the cheapest of many points ends on such
     edges, where float32 rounding alone decides; in raw units they may lie on the other side.
+    Choices have no length, so a margin that can is also asked what a hair at every level would do.
 
     Parameters
     ----------
     margin : callable
-        Levels are rounded where it has a true attribute ``rounds``, see `Margin`.
+        Levels are rounded where it has a true attribute ``rounds``, see `Margin`; ``worst_nearby``
+        is a method of `Inside`.
     problem : Problem
     u, choice : tensors
         States, see `_problem`.
     rows : tensor of int, default=None
         The people whose states they are; ``None``: everybody's.
+    holds : tensor of bool, shape (n,), default=None
+        Whether they reach the margin, if that is known.
 
     Returns
     -------
     tensor of bool, shape (n,)
     """
-    holds = problem.margins(margin, u, choice, rows) >= MARGIN
+    if holds is None:
+        holds = problem.margins(margin, u, choice, rows) >= MARGIN
     if not getattr(margin, "rounds", False):
         return holds
     relative, absolute = WIGGLE
-    for side in (1.0, -1.0):
+    at = holds.nonzero().squeeze(1)
+    who = at if rows is None else rows[at]
+    off = relative * u[at] + absolute * u[at].sign()
+    # Both sides at once: few states come as far as here, and few cost hardly less than many.
+    both = torch.cat([u[at] + off, u[at] - off])
+    value = problem.margins(margin, both, choice[at].repeat(2, 1), who.repeat(2))
+    holds[at] = (value.view(2, -1) >= MARGIN).all(dim=0)
+    if hasattr(margin, "worst_nearby"):
         at = holds.nonzero().squeeze(1)
-        beside = u[at] + side * (relative * u[at] + absolute * u[at].sign())
         who = at if rows is None else rows[at]
-        holds[at] = problem.margins(margin, beside, choice[at], who) >= MARGIN
+        holds[at] = problem.margins(margin.worst_nearby, u[at], choice[at], who) >= MARGIN
     return holds

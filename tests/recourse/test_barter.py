@@ -1,11 +1,13 @@
 """Trades between changes: never dearer, always valid, the same for everybody alone."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 
 from skcfq.recourse import Problem
-from skcfq.recourse._barter import barter
+from skcfq.recourse._barter import TOGETHER, barter
 from skcfq.recourse._base import MARGIN, Margin
 from skcfq.recourse._scatter import scatter
 from tests.recourse.brute import ACTION_SETS, cheapest, world
@@ -63,3 +65,37 @@ def test_who_is_refused_and_who_did_not_move_are_left_alone():
     same_u, same_choice = trade(margin, problem, u, choice, n=20)
     assert (same_u == 0).all()
     assert (same_choice == -1).all()
+
+
+def test_trades_in_double_precision_end_where_those_in_single_precision_do():
+    _, margin, problem, u, choice, _ = valid_states("free", 1)
+    single = trade(margin, problem, u, choice, n=50)
+    double = copy.copy(problem)
+    for name, value in vars(problem).items():
+        if isinstance(value, torch.Tensor) and value.is_floating_point():
+            setattr(double, name, value.double())
+    precise = Margin(margin.logits, torch.float64)
+    ends = trade(precise, double, u.double(), choice, n=50)
+    cost, expected = double.cost(*ends), problem.cost(*single)
+    assert (cost < problem.cost(u, choice)).any()
+    near = (cost - expected).abs() <= 1e-3 * expected
+    assert near.float().mean() > 0.9  # but for edges between levels
+
+
+def test_what_has_lowered_the_cost_is_tried_once_more(monkeypatch):
+    *_, problem, u, choice, _ = valid_states("free", 0)
+    rows = (u.abs() > 0.5).any(dim=1).nonzero().squeeze(1)
+    problem, u, choice = problem.select(rows), u[rows], choice[rows]
+    problem.unit, problem.has_steps = torch.zeros_like(problem.unit), False
+    anything = Margin(lambda z: torch.stack([0 * z[:, 0], 1 + 0 * z[:, 0]], dim=1))
+    rounds = []
+
+    def proposals(part, u, choice, generator):
+        rounds.append(u.clone())
+        share = 0.9 if len(rounds) == 1 else 1.0  # a tenth off once, then nothing new
+        return (u * share).repeat(TOGETHER, 1), choice.repeat(TOGETHER, 1)
+
+    monkeypatch.setattr("skcfq.recourse._barter._trades", proposals)
+    ends, _ = trade(anything, problem, u, choice, n=4 * TOGETHER)
+    for found, share in zip((*rounds, ends), (1.0, 0.9, 0.8, 0.7, 0.6), strict=True):
+        torch.testing.assert_close(found, u * share)
