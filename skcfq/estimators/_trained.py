@@ -136,7 +136,8 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
         """Train; returns the history."""
         if recipe.start is not None:
             recipe.start.calibrate(module, network, lesson)
-        prepared = self._objective().prepare(lesson)
+        objective = self._objective()
+        prepared = objective.prepare(lesson)
         batch = Batch(lesson.x, codes, lesson.weight, prepared.points, prepared.extra)
         train_rows, valid_rows = hold_out(self, codes.numpy(), seed)
         searching = any(layer.searches for layer in quant_layers(module))
@@ -162,4 +163,6 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
         if any(layer.searches for layer in quant_layers(module)):
             # A callback of the user's ended the training, or went back, before the search ended.
             allocate_by_preference(module, budget)
+        if hasattr(objective, "finish"):
+            objective.finish(module, lesson)
         return history

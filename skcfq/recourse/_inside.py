@@ -1,5 +1,6 @@
 """A network seen from behind its first layer, and a problem that goes with it."""
 
+import numpy as np
 import torch
 
 from ._base import Margin
@@ -42,7 +43,9 @@ class Inside:
             return torch.as_tensor(a).to(dtype).contiguous()
 
         self.rounds = any(layer.step is not None for layer in layers)
-        self.activations = [(layer.relu, layer.top) for layer in layers[:-1]]
+        tops = [layer.top for layer in layers[:-1]]
+        tops = [as_tensor(top) if isinstance(top, np.ndarray) else top for top in tops]
+        self.activations = [(layer.relu, top) for layer, top in zip(layers, tops, strict=False)]
         parts, before = [], 1.0
         for layer in layers:
             step = 1.0 if layer.step is None else layer.step
@@ -83,7 +86,9 @@ class Inside:
         for (relu, top), (weight, bias) in zip(self.activations, self.rest, strict=True):
             a = outputs[-1]
             if top is not None:
-                a = (a + shift if shift else a).round().clamp_(0, top)
+                a = (a + shift if shift else a).round()
+                several = isinstance(top, torch.Tensor)
+                a = a.clamp_(min=0).minimum(top) if several else a.clamp_(0, top)
             elif relu:
                 a = a.relu()
             outputs.append(torch.addmm(bias, a, weight.T))
@@ -103,6 +108,8 @@ class Inside:
 
 def _passed(gradient, before, relu, top):
     """What an activation passes of a gradient: slope 1 strictly between its limits."""
+    if isinstance(top, torch.Tensor):
+        return gradient * ((before > 0) & (before < top))
     if top is not None:
         return torch.ops.aten.hardtanh_backward(gradient, before, 0.0, float(top))
     return torch.ops.aten.threshold_backward(gradient, before, 0.0) if relu else gradient

@@ -9,7 +9,9 @@ import torch
 import torch.nn.functional as F
 from sklearn.base import BaseEstimator
 
+from ..quantization import quant_layers
 from ..recourse import target_margin
+from ._deploy import deployed
 from ._nearness import is_scale, nearness
 from ._objectives import Prepared, _bit_terms, negative_values
 
@@ -142,6 +144,7 @@ class FaithfulObjective(BaseEstimator):
         rho=0.05,
         task=0.0,
         bit_cost=0.01,
+        failing=0.01,
         n_synthetic="auto",
     ):
         self.eta = eta
@@ -153,6 +156,7 @@ class FaithfulObjective(BaseEstimator):
         self.rho = rho
         self.task = task
         self.bit_cost = bit_cost
+        self.failing = failing
         self.n_synthetic = n_synthetic
 
     def problems(self):
@@ -234,6 +238,26 @@ class FaithfulObjective(BaseEstimator):
         if self.task:
             terms.append(WeightedTaskTerm(self.task))
         return Prepared((*terms, *_bit_terms(self.bit_cost)), points, extra)
+
+    @torch.no_grad()
+    def finish(self, module, lesson):
+        """Shift the target's logit to where as much of the advice fails as may fail.
+
+        Parameters
+        ----------
+        module : QuantMLP
+            Trained, changed in place.
+        lesson : Lesson
+        """
+        counted = lesson.counted > 0
+        if self.failing is None or not counted.any():
+            return
+        logits = deployed(module)(torch.from_numpy(lesson.advice.encoded)[counted])
+        margin = target_margin(logits, torch.full((len(logits),), lesson.target))
+        order = margin.argsort()
+        share = lesson.weight[counted][order].cumsum(0)
+        last = int((share <= self.failing * share[-1]).sum())
+        quant_layers(module)[-1].bias[lesson.target] -= margin[order[last]]
 
 
 @dataclasses.dataclass(frozen=True)

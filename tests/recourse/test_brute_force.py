@@ -14,6 +14,7 @@ KINDS = {kind: (kind, {}) for kind in ACTION_SETS} | {
     "two bits": ("free", {"quantized": True}),
     "two bits, bounds": ("bounds", {"quantized": True}),
     "two bits, few changes": ("few changes", {"quantized": True}),
+    "units' own bits": ("free", {"quantized": "units"}),
 }
 #: Mean of cost over optimum at most, and share of feasible people who must be served.
 MEAN_RATIO = {"greedy": 1.2, "pgd": 1.3, "coordinate": 1.02}

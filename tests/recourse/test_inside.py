@@ -24,13 +24,15 @@ SIZES = {"deep": (9, 7), "shallow": (5,), "affine": ()}
 
 
 def network(n_inputs, hidden, n_classes, seed, bits=None):
-    """Random weights; activations are rounded where `bits` are given."""
+    """Random weights; activations are rounded where `bits` are given, for ``"units"`` to widths of their own."""
     torch.manual_seed(seed)
     parts = []
     for i, n_outputs in enumerate((*hidden, n_classes)):
         parts.append(nn.Linear(n_inputs, n_outputs))
         if i < len(hidden):
-            parts.append(nn.ReLU() if bits is None else QuantReLU(bits, clip=0.8 + i))
+            widths = tuple((3, 0, 2, 4, 1)[k % 5] for k in range(n_outputs))
+            activation = QuantReLU(*((widths, 4.0) if bits == "units" else (bits, 0.8 + i)))
+            parts.append(nn.ReLU() if bits is None else activation)
         n_inputs = n_outputs
     return nn.Sequential(*parts).eval().requires_grad_(False)
 
@@ -54,7 +56,7 @@ def gains(problem, gradient, choice):
     seed=st.integers(0, 10**6),
     hidden=st.sampled_from(list(SIZES)),
     n_classes=st.sampled_from([2, 3]),
-    bits=st.sampled_from([None, 2, 4]),
+    bits=st.sampled_from([None, 2, 4, "units"]),
 )
 def test_margins_and_slopes_from_behind_are_those_of_the_network(
     kind, seed, hidden, n_classes, bits
