@@ -18,7 +18,7 @@ FAITHFUL = {
     "Faithful, no distillation": {"distil": 0.0},
     "Faithful, no boundary": {"eta": 0.0},
     "Faithful, inside only": {"outer_margin": 0.0, "distil": 0.0},
-    "Faithful, no inner margin": {"inner_margin": 0.0},
+    "Faithful, inner margin": {"inner_margin": 0.5, "failing": None},
     "Faithful, advice as other points": {"advice": 1.0},
     "Faithful, far people count alike": {"nearness": math.inf},
     "Faithful, labels too": {"task": 1.0},

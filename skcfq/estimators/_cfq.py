@@ -64,7 +64,7 @@ class CFQClassifier(BaseTrainedClassifier):
         those of the commonest categories, which are 0 anyway and take no bits.
     objective : FaithfulObjective, PaperObjective or object with ``prepare``, default=None
         What is trained for; ``None`` is ``FaithfulObjective(eta=eta)``.
-    eta : float, default=0.3
+    eta : float, default=1.0
         Weight of the recourse in the default objective.
     validity_level : float, default=None
         Validity drop to guarantee, e.g. 0.02: the target's logit is shifted by a split-conformal
@@ -241,7 +241,7 @@ class CFQClassifier(BaseTrainedClassifier):
         per_channel=True,
         prune_fraction=0.0,
         objective=None,
-        eta=0.3,
+        eta=1.0,
         validity_level=None,
         calibration_fraction=0.2,
         allocation="auto",

@@ -46,6 +46,9 @@ class DistilTerm:
 #: margin that nothing threatens would only make the student lenient.
 MARGIN_IN_ERRORS = 10.0
 
+#: Margin of the advice that just holds in the end, so that rounding does not undo it.
+HAIR = 1e-5
+
 #: Rows that synthetic people fill up to: so many for each weight of the network, and at most in all.
 #: Nor are there more than so many of them for each row.
 ROWS_PER_WEIGHT = 2
@@ -94,7 +97,7 @@ class FaithfulObjective(BaseEstimator):
 
     Parameters
     ----------
-    eta : float, default=0.3
+    eta : float, default=1.0
         Weight of the two sides of the boundary: squared shortfalls of the margins, so that the
         worst broken advice counts most.
     distil : float, default=1.0
@@ -104,10 +107,10 @@ class FaithfulObjective(BaseEstimator):
     nearness : float, default=1.0
         Gap of the teacher's two largest logits at which a row or point counts half among these:
         ``1 / (1 + (gap / nearness)**2)``. Infinite: all count alike.
-    inner_margin : float, default=0.5
+    inner_margin : float, default=0.0
         Logit margin asked for at the advice, at most ten standard deviations of the errors that the
-        quantized network makes there. A larger one makes advice safer, and the model a little more
-        lenient.
+        quantized network makes there. The final shift, see `failing`, makes advice as safe with smaller
+        errors.
     outer_margin : float, default=0.1
         Logit margin asked for just short of it, at most the teacher's own.
     rho : float, default=0.05
@@ -116,6 +119,9 @@ class FaithfulObjective(BaseEstimator):
         Weight of the labels' cross-entropy.
     bit_cost : float, default=0.01
         Strength of the price of bits while widths are searched.
+    failing : float or None, default=0.01
+        In the end the target's logit is shifted to where this share of the advice that was learned from
+        fails: errors on both sides of the boundary would else break half of it. ``None``: no shift.
     n_synthetic : int or "auto", default="auto"
         How many synthetic people, each put together of two training rows, are learned from beside the real
         ones: what is learned from the teacher needs no labels. ``"auto"`` fills the rows up to twice
@@ -135,11 +141,11 @@ class FaithfulObjective(BaseEstimator):
     def __init__(
         self,
         *,
-        eta=0.3,
+        eta=1.0,
         distil=1.0,
         advice=3.0,
         nearness=1.0,
-        inner_margin=0.5,
+        inner_margin=0.0,
         outer_margin=0.1,
         rho=0.05,
         task=0.0,
@@ -176,6 +182,9 @@ class FaithfulObjective(BaseEstimator):
             problems.append(
                 f"nearness={self.nearness!r}: a number > 0 is needed, infinity allowed."
             )
+        failing = self.failing
+        if failing is not None and (negative_values(self, ["failing"]) or failing >= 1):
+            problems.append(f"failing={failing!r}: None, or a share from 0 to below 1 is needed.")
         if not problems and not 0 < self.rho < 1:
             problems.append(f"rho={self.rho!r}: a share between 0 and 1 is needed.")
         n = self.n_synthetic
@@ -257,7 +266,7 @@ class FaithfulObjective(BaseEstimator):
         order = margin.argsort()
         share = lesson.weight[counted][order].cumsum(0)
         last = int((share <= self.failing * share[-1]).sum())
-        quant_layers(module)[-1].bias[lesson.target] -= margin[order[last]]
+        quant_layers(module)[-1].bias[lesson.target] += HAIR - margin[order[last]]
 
 
 @dataclasses.dataclass(frozen=True)

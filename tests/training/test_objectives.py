@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 import math
 
@@ -19,8 +20,10 @@ from skcfq import (
 )
 from skcfq.actions import Encoding, bind_actions
 from skcfq.quantization import build_quantized, linear_layers, mlp
-from skcfq.training import Batch, Lesson, Step, short_action
+from skcfq.training import Batch, Lesson, Step, deployed, short_action
 from skcfq.training._faithful import BracketTerm, DistilTerm, just_short
+
+from .test_allocate import make_lesson
 
 
 def affine(weight, bias):
@@ -245,6 +248,46 @@ def test_faithful_objective_counts_only_people_who_need_and_have_advice(lesson):
     assert lesson.advice.needed.tolist() == [True, True, True, False, True]
 
 
+@pytest.mark.parametrize("failing", [0.0, 0.01, 0.2, 0.5, None])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_training_ends_where_so_much_advice_fails(failing, weighted):
+    network = mlp((4, 8, 3), torch.Generator().manual_seed(0)).requires_grad_(False)
+    weight = torch.rand(300, generator=torch.Generator().manual_seed(1)) if weighted else None
+    lesson = make_lesson(network, n=300, weight=weight)
+    module = build_quantized(linear_layers(network), (3,))
+    before = copy.deepcopy(module)
+    FaithfulObjective(failing=failing).finish(module, lesson)
+    logits = deployed(module)(torch.from_numpy(lesson.advice.encoded))
+    fails = (logits.argmax(1) != 1) & (lesson.counted > 0)
+    share = float(lesson.weight[fails].sum() / (lesson.weight * lesson.counted).sum())
+    moved = module.layers[-1].bias - before.layers[-1].bias
+    assert moved[[0, 2]].tolist() == [0, 0]
+    if failing is None:
+        assert moved[1] == 0
+        return
+    assert share <= failing
+    # One person more would be too many.
+    counted = lesson.counted > 0
+    heaviest = float(lesson.weight[counted].max() / lesson.weight[counted].sum())
+    assert share > failing - heaviest - 1e-6
+    # The last one is on the boundary, where rounding decides.
+    rest = logits.clone()
+    rest[:, 1] = -torch.inf
+    margin = (logits[:, 1] - rest.amax(1))[counted & ~fails]
+    assert 0 < margin.min() < 3e-5
+
+
+def test_training_ends_as_it_is_where_nobody_is_advised(lesson):
+    nobody = dataclasses.replace(
+        lesson, advice=dataclasses.replace(lesson.advice, needed=np.zeros(5, dtype=bool))
+    )
+    assert not nobody.counted.any()
+    module = build_quantized(linear_layers(mlp((2, 2))), (3,))
+    bias = module.layers[-1].bias.clone()
+    FaithfulObjective().finish(module, nobody)
+    assert torch.equal(module.layers[-1].bias, bias)
+
+
 def test_just_short_is_refused_by_the_teacher(lesson):
     short = torch.from_numpy(just_short(lesson.advice, lesson.space, 0.05))
     logits = lesson.network(lesson.x + short)
@@ -282,6 +325,11 @@ def test_just_short_of_a_categorical_action_lacks_one_change():
         (PaperObjective(match_steps=0), "match_steps=0: an integer >= 1 is needed."),
         (FaithfulObjective(rho=1.5), "rho=1.5: a share between 0 and 1 is needed."),
         (FaithfulObjective(advice=-1), "advice=-1: a number >= 0 is needed."),
+        (FaithfulObjective(failing=1), "failing=1: None, or a share from 0 to below 1 is needed."),
+        (
+            FaithfulObjective(failing="x"),
+            "failing='x': None, or a share from 0 to below 1 is needed.",
+        ),
         (FaithfulObjective(nearness=0), "nearness=0: a number > 0 is needed, infinity allowed."),
         (
             OutputObjective(nearness=-1.0),
