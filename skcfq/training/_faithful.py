@@ -44,7 +44,7 @@ class DistilTerm:
 
 #: The inner margin is at most so many standard deviations of the student's error at the advice: a
 #: margin that nothing threatens would only make the student lenient.
-MARGIN_IN_ERRORS = 10.0
+MARGIN_IN_ERRORS = 3.0
 
 #: Margin of the advice that just holds in the end, so that rounding does not undo it.
 HAIR = 1e-5
@@ -107,10 +107,9 @@ class FaithfulObjective(BaseEstimator):
     nearness : float, default=1.0
         Gap of the teacher's two largest logits at which a row or point counts half among these:
         ``1 / (1 + (gap / nearness)**2)``. Infinite: all count alike.
-    inner_margin : float, default=0.0
-        Logit margin asked for at the advice, at most ten standard deviations of the errors that the
-        quantized network makes there. The final shift, see `failing`, makes advice as safe with smaller
-        errors.
+    inner_margin : float, default=0.5
+        Logit margin asked for at the advice, at most three standard deviations of the errors that the
+        quantized network makes there. With the other side, it makes the boundary steeper.
     outer_margin : float, default=0.1
         Logit margin asked for just short of it, at most the teacher's own.
     rho : float, default=0.05
@@ -145,7 +144,7 @@ class FaithfulObjective(BaseEstimator):
         distil=1.0,
         advice=3.0,
         nearness=1.0,
-        inner_margin=0.0,
+        inner_margin=0.5,
         outer_margin=0.1,
         rho=0.05,
         task=0.0,
