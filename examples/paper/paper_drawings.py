@@ -17,7 +17,8 @@ LABELS = {
 
 #: What a point of each study's figure is about: the column whose values are the rows of a panel.
 ROWS = {
-    "activations": "method", "ablation": "method", "backbones": "setting", "costs": "setting",
+    "activations": "method", "activation_budget": "method", "ablation": "method",
+    "backbones": "setting", "costs": "setting",
     "teachers": "setting", "constraints": "setting", "shifts": "people", "subgroups": "people",
 }  # fmt: skip
 

@@ -140,7 +140,7 @@ STUDIES = (
         settings=(Setting("4-bit activations", activation_bits=4),),
     ),
     Study(
-        "activation budget", "Hidden activations of 4 bits on average too.", ("adult", *SMALL),
+        "activation_budget", "Hidden activations of 4 bits on average too.", ("adult", *SMALL),
         ("CF-PTQ", "Faithful CFQ"), seeds=SEEDS,
         settings=(Setting("4-bit activations on average", activation_budget=4),),
     ),

@@ -207,7 +207,7 @@ def test_too_few_people_to_calibrate_leaves_the_other_figures(folder, monkeypatc
 
 
 @pytest.mark.parametrize(
-    "study", ["activations", "shifts", "subgroups", "robust", "theory", "teachers"]
+    "study", ["activations", "activation_budget", "shifts", "subgroups", "robust", "theory", "teachers"]
 )
 def test_studies_measure_what_they_say(folder, study):
     cells = [
@@ -216,7 +216,7 @@ def test_studies_measure_what_they_say(folder, study):
     assert paper_run.run(cells[:2], folder) == []
     table = tidy(folder, cells)
     people, measures = set(table.people) - {"held out"}, set(table.measure)
-    if study in ("activations", "teachers"):
+    if study in ("activations", "activation_budget", "teachers"):
         assert people == {"everyone"}
     elif study == "shifts":
         assert len(people) == 5
@@ -266,6 +266,6 @@ def test_quick_run_of_all_studies_in_processes_of_their_own(tmp_path):
     assert set(table.study) == {study.name for study in STUDIES}
     figures = {path.stem for path in (tmp_path / "figures").glob("*.svg")}
     assert figures == {
-        "main", "leniency", "budgets", "activations", "ablation", "backbones", "costs", "teachers",
+        "main", "leniency", "budgets", "activations", "activation_budget", "ablation", "backbones", "costs", "teachers",
         "constraints", "shifts", "subgroups", "runtime", "robust", "theory",
     }  # fmt: skip
