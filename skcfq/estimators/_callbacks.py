@@ -36,6 +36,8 @@ class FitTask:
     def __init__(self, estimator, X, y, n_subtasks, budget=None):
         self.estimator, self.data, self.context = estimator, {"X": X, "y": y}, None
         self.budget = budget
+        #: What an objective does to a module in the end, if anything.
+        self.finish = None
         if hasattr(estimator, "_init_callback_context"):
             context = estimator._init_callback_context(task_name="fit", max_subtasks=n_subtasks)
             if getattr(context, "_callbacks", True):
@@ -85,6 +87,8 @@ class FitTask:
         if any(layer.searches for layer in quant_layers(module)):
             # While widths are searched: the network if the search ended now.
             allocate_by_preference(module, self.budget)
+        if self.finish is not None:
+            self.finish(module)
         return {**state, "net_": wrap_net(module, [])}
 
     def done(self):

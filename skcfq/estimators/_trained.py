@@ -1,5 +1,6 @@
 """Quantization-aware training behind scikit-learn's interface."""
 
+import functools
 import numbers
 
 import torch
@@ -138,6 +139,8 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
             recipe.start.calibrate(module, network, lesson)
         objective = self._objective()
         prepared = objective.prepare(lesson)
+        if hasattr(objective, "finish"):
+            task.finish = functools.partial(objective.finish, lesson=lesson)
         batch = Batch(lesson.x, codes, lesson.weight, prepared.points, prepared.extra)
         train_rows, valid_rows = hold_out(self, codes.numpy(), seed)
         searching = any(layer.searches for layer in quant_layers(module))
@@ -163,6 +166,6 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
         if any(layer.searches for layer in quant_layers(module)):
             # A callback of the user's ended the training, or went back, before the search ended.
             allocate_by_preference(module, budget)
-        if hasattr(objective, "finish"):
-            objective.finish(module, lesson)
+        if task.finish is not None:
+            task.finish(module)
         return history

@@ -8,7 +8,7 @@ from ._base import MARGIN, BaseSolver, no_bound
 from ._inside import look_inside
 from ._linear import cheapest_linear
 from ._lines import scan
-from ._polish import descend_l2, shrink, sweep
+from ._polish import descend_l2, reach_limits, shrink, sweep
 from ._rescue import ascend_blind
 from ._scatter import apart, random_states, scatter, stacked
 from ._slopes import slope_and_value
@@ -169,6 +169,7 @@ class GreedySolver(BaseSolver):
             keep(problem, everyone, *state)  # shortened, it may end on an edge
             offer(problem, everyone, [state])
         best_u = sweep(margin, problem, best_u, best_choice)
+        best_u = reach_limits(margin, problem, best_u, best_choice)
         return best_u, best_choice, no_bound(problem)
 
     def _ascend(self, margin, problem, u, choice, limit=None):

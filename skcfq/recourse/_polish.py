@@ -6,6 +6,9 @@ from ._base import MARGIN
 from ._slopes import slope_and_value
 from ._steady import steady
 
+#: Share of a limit that counts as a rounding error.
+NEAR_LIMIT = 1e-6
+
 
 @torch.no_grad()
 def shrink(margin, problem, u, choice, value=None, *, n_iter=5, tolerance=1e-3):
@@ -114,6 +117,36 @@ def sweep(margin, problem, u, choice, share=0.01):
     holds &= part.cost(swept, at_choice) <= part.cost(u[who], choice[who]) * (1 + 1e-5)
     u = u.clone()
     u[who[holds]] = swept[holds]
+    return u
+
+
+@torch.no_grad()
+def reach_limits(margin, problem, u, choice):
+    """Let numbers that end a rounding error before a limit end on it, where the margin still holds.
+
+    A bisection stops there or does not, as sums happen to be rounded: nobody should keep a
+    millionth of a loan.
+
+    Parameters
+    ----------
+    margin : Margin
+    problem : Problem
+    u, choice : tensors
+        Valid states, see `_problem`.
+
+    Returns
+    -------
+    u : tensor of shape (n, m)
+    """
+    limit = torch.where(u < 0, problem.low, problem.high)
+    near = (u != limit) & (u != 0) & ((u - limit).abs() <= NEAR_LIMIT * limit.abs())
+    who = near.any(dim=1).nonzero().squeeze(1)
+    if not len(who):
+        return u
+    tried = torch.where(near[who], limit[who], u[who])
+    holds = steady(margin, problem, tried, choice[who], who)
+    u = u.clone()
+    u[who[holds]] = tried[holds]
     return u
 
 

@@ -24,8 +24,10 @@ def nearness(logits, scale):
 
     Examples
     --------
-    >>> nearness(torch.tensor([[2.0, 2.0, -7.0], [0.0, 1.0, 0.0], [3.0, 0.0, 0.0]]), 1.0)
-    tensor([1.0000, 0.5000, 0.1000])
+    >>> import torch
+    >>> logits = torch.tensor([[2.0, 2.0, -7.0], [0.0, 1.0, 0.0], [3.0, 0.0, 0.0]])
+    >>> [round(weight, 3) for weight in nearness(logits, 1.0).tolist()]
+    [1.0, 0.5, 0.1]
     """
     largest = logits.topk(2, dim=-1).values
     return 1 / (1 + ((largest[..., 0] - largest[..., 1]) / scale) ** 2)

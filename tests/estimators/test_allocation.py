@@ -107,7 +107,7 @@ def test_training_starts_from_post_training_quantization(credit, teacher, classi
     ).fit(credit.data, credit.target)  # fmt: skip
     frozen = {"lr": 1e-12, "weight_decay": 0.0, **settings}
     if classifier is CFQClassifier:  # both look at the same people
-        frozen["objective"] = FaithfulObjective(n_synthetic=0)
+        frozen["objective"] = FaithfulObjective(n_synthetic=0, failing=None)
     started = small(classifier, teacher, credit, start=OutputObjective(), **frozen)
     plain = small(classifier, teacher, credit, start=None, **frozen)
     scores = expected.decision_function(credit.data)

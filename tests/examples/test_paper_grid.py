@@ -207,7 +207,8 @@ def test_too_few_people_to_calibrate_leaves_the_other_figures(folder, monkeypatc
 
 
 @pytest.mark.parametrize(
-    "study", ["activations", "activation_budget", "shifts", "subgroups", "robust", "theory", "teachers"]
+    "study",
+    ["activations", "activation_budget", "shifts", "subgroups", "robust", "theory", "teachers"],
 )
 def test_studies_measure_what_they_say(folder, study):
     cells = [

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from skcfq.actions import ActionSet, Encoding, auto_preprocessor, bind_actions
 from skcfq.recourse import Problem, RelaxedBox, relaxed_steps, target_margin
 from skcfq.recourse._pgd import nearest_state
-from skcfq.recourse._polish import sweep
+from skcfq.recourse._polish import reach_limits, sweep
 from skcfq.recourse._scatter import apart, random_states, scatter, stacked
 from tests.recourse.brute import ACTION_SETS, people
 
@@ -313,3 +313,22 @@ def test_crumbs_go_to_the_largest_change_where_the_margin_holds():
     problem.norm = "l2"  # two changes together cost less than one of their sum
     dearer = sweep(lambda z, target: torch.full((len(z),), 1.0), problem, u, choice)
     assert torch.equal(dearer, u)
+
+
+def test_what_ends_a_rounding_error_before_a_limit_ends_on_it():
+    frame = pd.DataFrame({"a": [0.0, 1.0, 2.0, 4.0], "b": [0.0, 1.0, 2.0, 4.0]})
+    space = bind_actions(ActionSet(), Encoding(None, frame.columns), frame)
+    x = torch.from_numpy(frame.to_numpy(np.float32).copy())
+    problem = Problem(space, space.rows(frame), x, torch.ones(4, dtype=torch.int64))
+    u, choice = problem.start()
+    u[1, 0] = problem.low[1, 0] * (1 - 3e-7)
+    u[2, 1] = problem.high[2, 1] * (1 - 1e-4)  # more than rounding
+    u[3] = problem.low[3] * (1 - 3e-7)
+    fine = lambda z, target: torch.full((len(z),), 1.0)  # noqa: E731
+    ended = reach_limits(fine, problem, u, choice)
+    assert ended[1].tolist() == [problem.low[1, 0], 0.0]
+    assert ended[2].tolist() == u[2].tolist()
+    assert torch.equal(ended[3], problem.low[3])
+    assert ended[0].tolist() == [0.0, 0.0]
+    bad = lambda z, target: torch.full((len(z),), -1.0)  # noqa: E731
+    assert torch.equal(reach_limits(bad, problem, u, choice), u)

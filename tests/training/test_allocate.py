@@ -147,10 +147,9 @@ def test_recourse_sensitivity_is_the_squared_change_of_the_margin(network, lesso
 
 
 @pytest.mark.parametrize("sensitivity", [RecourseSensitivity, FisherSensitivity])
-def test_the_worth_of_an_output_is_that_of_a_layer_that_changes_nowhere_else(
-    network, lesson, sensitivity
-):
+def test_the_worth_of_an_output_is_that_of_a_layer_that_changes_nowhere_else(network, sensitivity):
     """In the last layer, which is linear; elsewhere about, since some units switch on or off."""
+    lesson = make_lesson(network, n=500)
     by_output = sensitivity(per_channel=True).values(quantized(network, (8,)), network, lesson)
     assert [values.shape for values in by_output] == [(12, 1), (8, 1), (2, 1)]
     for i, values in enumerate(by_output):
