@@ -77,5 +77,5 @@ class DistilObjective(BaseEstimator):
                 points["recourse"] = torch.from_numpy(lesson.advice.encoded)
                 extra["teacher_recourse"] = lesson.network(points["recourse"])
                 extra["counted"] = lesson.counted
-        terms = (WeightedTaskTerm(self.task), DistilTerm(self.strength, dict.fromkeys(points, 1.0)))
+        terms = (WeightedTaskTerm(self.task), DistilTerm(self.strength, tuple(points)))
         return Prepared((*terms, *_bit_terms(self.bit_cost)), points, extra)

@@ -1,7 +1,6 @@
 """The faithful objective: hold the boundary where the teacher has it, from both sides."""
 
 import dataclasses
-import math
 import numbers
 
 import numpy as np
@@ -20,26 +19,25 @@ from ._objectives import Prepared, _bit_terms, negative_values
 class DistilTerm:
     """Squared distance of the student's logits from the teacher's, at the rows and the points.
 
-    Logits count up to a common constant, points by a factor each, and what is far from the decision boundary
-    less, see :func:`nearness`.
+    Logits count up to a common constant. Each row counts by ``near`` and each of its points by a column of
+    ``point_shares`` among the extra tensors of a batch, where it has these.
     """
 
     strength: float
-    points: dict
-    nearness: float = math.inf
+    points: tuple
 
     def __call__(self, step):
         batch = step.batch
-        loss = (self._loss(step.logits, batch.extra["teacher"]) * batch.weight).mean()
+        near, shares = (batch.extra.get(name) for name in ("near", "point_shares"))
+        weight = batch.weight if near is None else batch.weight * near
+        loss = (_distance(step.logits, batch.extra["teacher"]) * weight).mean()
         if self.points:
             teacher = torch.stack([batch.extra[f"teacher_{point}"] for point in self.points])
-            student = step.logits_at(*self.points).view_as(teacher)
-            factors = student.new_tensor(list(self.points.values()))
-            loss = loss + step.recourse_mean(factors @ self._loss(student, teacher))
+            distance = _distance(step.logits_at(*self.points).view_as(teacher), teacher)
+            loss = loss + step.recourse_mean(
+                (distance if shares is None else distance * shares.T).sum(0)
+            )
         return self.strength * loss
-
-    def _loss(self, student, teacher):
-        return _distance(student, teacher) * nearness(teacher, self.nearness)
 
 
 #: The inner margin is at most so many standard deviations of the student's error at the advice: a
@@ -233,14 +231,17 @@ class FaithfulObjective(BaseEstimator):
         extra = {"counted": lesson.counted}
         with torch.no_grad():
             extra["teacher"] = lesson.network(x)
+            extra["near"] = nearness(extra["teacher"], self.nearness)
+            shares = []
             for name, rows in points.items():
                 extra[f"teacher_{name}"] = lesson.network(rows)
+                factor = self.advice if name == "recourse" else 1.0
+                shares.append(factor * nearness(extra[f"teacher_{name}"], self.nearness))
+            extra["point_shares"] = torch.stack(shares, dim=1)  # (n, n_points)
         wanted = torch.full((len(x),), lesson.target)
         extra["short_margin"] = target_margin(extra["teacher_short"], wanted).clamp(max=0.0)
         terms = [
-            DistilTerm(
-                self.distil, dict.fromkeys(points, 1.0) | {"recourse": self.advice}, self.nearness
-            ),
+            DistilTerm(self.distil, tuple(points)),
             BracketTerm(self.eta, self.inner_margin, self.outer_margin),
         ]
         if self.task:

@@ -169,26 +169,22 @@ def test_distilled_logits_count_at_rows_and_at_each_point(lesson):
         student, student, Batch(lesson.x, torch.zeros(5, dtype=int), weight, points, extra), 1
     )
 
-    def distance(rows, scale):
+    def distance(rows):
         gap = student(rows) - network(rows)
-        first, second, _ = network(rows).sort(1, descending=True).values.T
-        near = 1 / (1 + (first - second).pow(2) / scale**2)
-        return (gap - gap.mean(1, keepdim=True)).pow(2).sum(1) * near
+        return (gap - gap.mean(1, keepdim=True)).pow(2).sum(1)
 
-    factors = {"one": 1.0, "two": 0.5, "three": 4.0}
-    cases = [
-        (("one", "two", "three"), 0.3),
-        (("three", "one"), math.inf),
-        (("two",), 2.0),
-        ((), 1.0),
-    ]
-    for names, scale in cases:
-        expected = (distance(lesson.x, scale) * weight).mean()
-        for name in names:
-            share = weight * counted / (weight * counted).sum()
-            expected = expected + factors[name] * (distance(points[name], scale) * share).sum()
-        term = DistilTerm(0.7, {name: factors[name] for name in names}, scale)
-        torch.testing.assert_close(term(step), 0.7 * expected)
+    near, shares = torch.rand(5, generator=random), torch.rand(5, 3, generator=random)
+    for names in (("one", "two", "three"), ("three", "one"), ("two",), ()):
+        for told in (False, True):
+            for name in {"near", "point_shares"} & set(extra):
+                del extra[name]
+            if told:
+                extra.update(near=near, point_shares=shares[:, : len(names)])
+            expected = (distance(lesson.x) * weight * (near if told else 1)).mean()
+            for k, name in enumerate(names):
+                share = weight * counted / (weight * counted).sum() * (shares[:, k] if told else 1)
+                expected = expected + (distance(points[name]) * share).sum()
+            torch.testing.assert_close(DistilTerm(0.7, names)(step), 0.7 * expected)
         for name in names:
             torch.testing.assert_close(step.logits_at(name), student(points[name]))
 
@@ -201,6 +197,18 @@ def test_faithful_objective_is_least_at_the_teacher_without_margins(lesson):
     lenient, strict = affine([1.0, 2.0], -0.5), affine([1.0, 2.0], -1.5)
     assert total(prepared, step_of(lenient, lesson, prepared)) > 0.05
     assert total(prepared, step_of(strict, lesson, prepared)) > 0.05
+
+
+@pytest.mark.parametrize("scale", [0.4, math.inf])
+def test_what_is_near_to_the_boundary_counts_most_and_advice_by_its_weight(lesson, scale):
+    extra = FaithfulObjective(advice=5.0, nearness=scale).prepare(lesson).extra
+    names = ("recourse", "short", "middle", "past")
+    for name, found in zip(names, extra["point_shares"].T, strict=True):
+        gap = extra[f"teacher_{name}"].diff(dim=1)[:, 0]
+        expected = (5.0 if name == "recourse" else 1.0) / (1 + (gap / scale) ** 2)
+        torch.testing.assert_close(found, expected)
+    gap = extra["teacher"].diff(dim=1)[:, 0]
+    torch.testing.assert_close(extra["near"], 1 / (1 + (gap / scale) ** 2))
 
 
 def test_bracket_punishes_both_sides(lesson):
