@@ -33,8 +33,8 @@ def settle_activations(bits, budget, allocation, network, lesson):
     budget : float
         Average bits per unit.
     allocation : object
-        With ``activation_values`` and ``unit_slopes``, see :class:`RecourseSensitivity`; anything else, also
-        None, stands for :class:`FisherSensitivity`.
+        With ``activation_values`` and ``unit_slopes``, see :class:`~skcfq.RecourseSensitivity`; anything else, also
+        None, stands for :class:`~skcfq.FisherSensitivity`.
     network : torch.nn.Module
         What is quantized, linear layers with ReLUs between them. Not changed.
     lesson : Lesson
