@@ -124,19 +124,20 @@ def without_spare_units(allocation, network, lesson, budget):
         A copy of the same sizes; what computes spared units is 0.
     """
     points, slopes = allocation.unit_slopes(network, lesson)
+    share = sum(share for share, _ in slopes)
+    moments = _unit_moments(points, share, network, lesson)
     paths = [
-        elimination_order(
-            _covariance(allocation, network, lesson, i)[0], _second_moments(slopes, i)
-        )
-        for i in range(len(points))
+        elimination_order(covariance, _second_moments(slopes, i))
+        for i, (covariance, _) in enumerate(moments)
     ]
     counts = _best_counts(paths, [_ranges(x) for x in points], budget)
     network = copy.deepcopy(network)
     linears = linear_layers(network)
     for i, (count, (order, *_)) in enumerate(zip(counts, paths, strict=True)):
         if count:
-            moments = _covariance(allocation, network, lesson, i)
-            spare_units(linears[i], linears[i + 1], order[:count], *moments)
+            spare_units(linears[i], linears[i + 1], order[:count], *moments[i])
+            points, _ = allocation.unit_slopes(network, lesson)  # layers behind see others now
+            moments = _unit_moments(points, share, network, lesson)
     return network
 
 
@@ -199,17 +200,19 @@ def rounding_error(errors, total_bits):
     return float(n * level[n - 1] + errors[n:].sum())
 
 
-def _covariance(allocation, network, lesson, i):
-    """Covariance and mean of a hidden layer's activations, at the points and, for a tenth, at the rows.
+def _unit_moments(points, share, network, lesson):
+    """Covariance and mean of each hidden layer's activations, at the points and, for a tenth, at the rows.
 
     With a ridge: of few points, some units would seem to be combinations of the others by chance.
     """
-    points, slopes = allocation.unit_slopes(network, lesson)
-    rows = layer_inputs(linear_layers(network), lesson.x)[i + 1]
-    covariance, mean = _moments(points[i], sum(share for share, _ in slopes))
-    covariance += ELSEWHERE * _moments(rows, lesson.weight)[0]
-    ridge = covariance.diagonal().mean() / len(points[i])
-    return covariance + ridge * torch.eye(len(mean)).double(), mean
+    found = []
+    rows = layer_inputs(linear_layers(network), lesson.x)[1:]
+    for x, elsewhere in zip(points, rows, strict=True):
+        covariance, mean = _moments(x, share)
+        covariance += ELSEWHERE * _moments(elsewhere, lesson.weight)[0]
+        ridge = covariance.diagonal().mean() / len(x)
+        found.append((covariance + ridge * torch.eye(len(mean)).double(), mean))
+    return found
 
 
 def _moments(x, weight):
