@@ -196,6 +196,11 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
             problems += teacher_problems(self.teacher, self.classes_, frame.columns, named)
         return problems
 
+    @property
+    def _chooses_activations(self):
+        """Whether widths of the hidden activations are to be chosen."""
+        return np.ndim(self.activation_bits) > 0 or self.activation_bits == "auto"
+
     # A teacher of the user's brings its own preprocessor.
 
     def _encoding_problems(self, frame):
@@ -261,7 +266,7 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
         seed = self._seed()
         table, held_back = self._hold_back(table, seed)
         searching = len(widths) > 1
-        choosing = searching or np.ndim(self.activation_bits) > 0 or self.activation_bits == "auto"
+        choosing = searching or self._chooses_activations
         asking = [objective, recipe.start, recipe.allocation if choosing else None]
         teacher, space, advice = task.step(
             "teacher",
@@ -330,7 +335,7 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
     def _rounded(self, network, lesson, widths, budget, recipe):
         """The network before training or calibration, pinned layers fixed; what it rounds; the bit budget."""
         activation_bits = self.activation_bits
-        if np.ndim(activation_bits) > 0 or activation_bits == "auto":
+        if self._chooses_activations:
             activation_bits, network = settle_activations(
                 activation_bits, self.activation_budget, recipe.allocation, network, lesson
             )

@@ -66,6 +66,8 @@ class QuantReLU(nn.Module):
         elif bits is not None:
             activation_levels(bits)
             bits = int(bits)
+        if rule not in ("pact", "lsq"):
+            raise ValueError(f'rule={rule!r}: "pact" or "lsq" is needed.')
         if bits is not None:
             if not 0 < clip < math.inf:
                 raise ValueError(f"clip={clip!r}: a finite number > 0 is needed.")

@@ -58,17 +58,20 @@ def settle_activations(bits, budget, allocation, network, lesson):
     if not hasattr(allocation, "activation_values"):
         allocation = FisherSensitivity()
     auto = isinstance(bits, str)
-    if not (auto and getattr(allocation, "per_channel", False)):
+    per_unit = getattr(allocation, "per_channel", False) and hasattr(allocation, "unit_slopes")
+    if not (auto and per_unit):
         bits = WHOLE_BITS if auto else sorted(bits)
         values = allocation.activation_values(bits, network, lesson)
         values = np.maximum.accumulate(values, axis=1)
         return list(allocate_bits(values, sizes, bits, budget)), network
-    network = without_spare_units(allocation, network, lesson, budget)
-    values = np.vstack(unit_values(allocation, network, lesson))
+    slim = without_spare_units(allocation, network, lesson, budget)
+    values = np.vstack(unit_values(allocation, slim, lesson))
     widths = allocate_unit_bits(np.maximum.accumulate(values, axis=1), budget)
     widths = _parts(widths, sizes)
-    points, _ = allocation.unit_slopes(network, lesson)
-    return widths, equalize(network, [_ranges(x) for x in points], widths)
+    if not all(map(any, widths)):  # a layer on which nothing depends: no unit is worth a bit
+        return [min(int(budget), max(WHOLE_BITS))] * len(sizes), network
+    points, _ = allocation.unit_slopes(slim, lesson)
+    return widths, equalize(slim, [_ranges(x) for x in points], widths)
 
 
 @torch.no_grad()
@@ -151,7 +154,7 @@ def _best_counts(paths, ranges, budget):
             slopes[k] * each.double().square() / 12
             for (_, _, slopes), k, each in zip(paths, counts, ranges, strict=True)
         ]
-        total = spared + rounding_error(torch.cat(errors).numpy(), total_bits)
+        total = spared + water_filled(torch.cat(errors).numpy(), total_bits)
         if total < best:
             best, chosen = total, list(counts)
         steps = [
@@ -164,7 +167,7 @@ def _best_counts(paths, ranges, budget):
         counts[min(steps)[1]] += 1
 
 
-def rounding_error(errors, total_bits):
+def water_filled(errors, total_bits):
     """Least sum of the errors of numbers whose error each of so many bits divides by 4.
 
     Reverse water-filling [1]_: numbers with larger errors get as many bits, fractions of them, too, as make
@@ -187,7 +190,7 @@ def rounding_error(errors, total_bits):
 
     Examples
     --------
-    >>> rounding_error(np.array([16.0, 1.0]), 2), rounding_error(np.array([16.0, 1.0]), 4)
+    >>> water_filled(np.array([16.0, 1.0]), 2), water_filled(np.array([16.0, 1.0]), 4)
     (2.0, 0.5)
     """
     errors = np.sort(errors[errors > 0])[::-1]

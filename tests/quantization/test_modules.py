@@ -409,6 +409,11 @@ def test_bad_widths_of_units_are_refused(bits, sentence):
         QuantReLU(bits)
 
 
+def test_an_unknown_rule_is_refused():
+    with pytest.raises(ValueError, match='rule=\'lsg\': "pact" or "lsq" is needed'):
+        QuantReLU(4, rule="lsg")
+
+
 def test_rounding_errors_teach_the_clip_by_lsq():
     """The derivative of the outputs in the step: levels where cut off, rounding errors elsewhere."""
     x = torch.tensor([[0.26, -1.0, 0.9, 5.0], [0.1, 0.35, 5.0, 0.04]], requires_grad=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from skcfq import FisherSensitivity, RecourseSensitivity
 from skcfq.quantization import QuantReLU, linear_layers, mlp
 from skcfq.training import settle_activations
-from skcfq.training._units import rounding_error, unit_values, without_spare_units
+from skcfq.training._units import unit_values, water_filled, without_spare_units
 
 from .test_allocate import make_lesson
 
@@ -120,6 +120,26 @@ def test_twins_are_spared():
     assert error < 0.1 * margin(network(lesson.x)).std()
 
 
+def test_a_layer_on_which_nothing_depends_has_one_width():
+    """No unit of it is worth a bit, and none of them can be left without any."""
+    network = mlp((5, 12, 8, 2), torch.Generator().manual_seed(3)).requires_grad_(False)
+    linear_layers(network)[1].bias.fill_(-1e3)
+    lesson = make_lesson(mlp((5, 2)).requires_grad_(False))
+    widths, same = settle_activations("auto", 3.5, FisherSensitivity(**PER_UNIT), network, lesson)
+    assert widths == [3, 3]
+    assert same is network
+
+
+def test_who_knows_no_slopes_of_units_has_widths_of_layers(network, lesson):
+    class OfLayers:
+        per_channel = True
+
+        def activation_values(self, widths, network, lesson):
+            return np.array([list(widths), [2 * w for w in widths]])
+
+    assert settle_activations("auto", 5, OfLayers(), network, lesson) == ([3, 8], network)
+
+
 def test_a_network_without_hidden_layers(lesson):
     network = mlp((5, 2))
     assert settle_activations("auto", 4, None, network, lesson) == ([], network)
@@ -139,7 +159,7 @@ def test_layers_as_a_whole(network, lesson):
 def test_no_way_to_spend_bits_leaves_less(errors, total_bits):
     """Against the best of many ways, and against the condition that marks an optimum."""
     errors = np.array(errors)
-    found = rounding_error(errors, total_bits)
+    found = water_filled(errors, total_bits)
     random = np.random.default_rng(0)
     for share in random.dirichlet(np.full(len(errors), 0.5), 300):
         assert found <= (errors * 4.0 ** -(total_bits * share)).sum() * (1 + 1e-9)
