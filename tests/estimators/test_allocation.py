@@ -205,6 +205,15 @@ def test_every_unit_has_a_width_of_its_own_within_the_budget(
     )
 
 
+def test_clips_learn_from_rounding_errors_for_the_faithful_objective_alone(credit, teacher):
+    def rules(classifier, **params):
+        model = small(classifier, teacher, credit, activation_bits=4, **params)
+        return {activation.rule for activation in model.net_.module_.activations}
+
+    assert rules(CFQClassifier) == {"lsq"}
+    assert rules(CFQClassifier, objective=PaperObjective()) == rules(QATClassifier) == {"pact"}
+
+
 def test_layers_have_widths_where_units_cannot(credit, teacher):
     """Without an allocation per channel, "auto" is every width, for a layer as a whole."""
     model = small(QATClassifier, teacher, credit, activation_bits="auto", activation_budget=5)

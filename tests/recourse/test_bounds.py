@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from skcfq.quantization import build_quantized, linear_layers, mlp
 from skcfq.recourse import Layer, difference_bounds, preactivation_bounds, read_layers
+from skcfq.recourse._bounds import Bounds, clip_form
 from skcfq.training import deployed
 from tests.recourse.nets import (
     box,
@@ -64,6 +65,28 @@ def test_bounds_of_a_difference_hold_everywhere(
     gap = outputs(second, x) - outputs(first, x)  # (points, n, n_classes)
     true = np.einsum("nrk,pnk->pnr", coef, gap)
     assert (true >= difference_bounds(first, second, low, high, coef)).all()
+
+
+@settings(max_examples=40)
+@given(seeds())
+def test_what_a_quantized_activation_cuts_off_is_bounded_unit_by_unit(random):
+    """``coef * relu(a - clip)``, every unit with its own clip."""
+    layer = Layer(np.eye(4), np.zeros(4), relu=True, step=0.5, top=np.array([0.0, 1.0, 7.0, 15.0]))
+    low = 6 * random.normal(size=(3, 4))
+    high = low + random.exponential(4, size=(3, 4))
+    coef = random.normal(size=(3, 5, 4))
+    slope, constant = clip_form(coef, layer, Bounds(low, high, np.zeros((3, 4))))
+    a = low + (high - low) * random.random((200, 3, 4))
+    a[0], a[1] = low, high
+    true = np.einsum("nrk,pnk->pnr", coef, np.maximum(a - layer.top * layer.step, 0))
+    found = np.einsum("nrk,pnk->pnr", slope, a) + constant
+    assert (found <= true + 1e-9).all()
+    alone = [
+        clip_form(coef[:, :, [k]], Layer(np.eye(1), np.zeros(1), True, 0.5, int(layer.top[k])),
+                  Bounds(low[:, [k]], high[:, [k]], np.zeros((3, 1))))
+        for k in range(4)
+    ]  # fmt: skip
+    np.testing.assert_allclose(constant, sum(each for _, each in alone), atol=1e-9)
 
 
 @settings(max_examples=30)

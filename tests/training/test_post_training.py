@@ -9,9 +9,9 @@ import pytest
 import torch
 from scipy.stats import gmean
 
-from skcfq import OutputObjective, WeightObjective
+from skcfq import OutputObjective, RecourseSensitivity, WeightObjective
 from skcfq.quantization import build_quantized, linear_layers, mlp, mse_clip, quant_layers
-from skcfq.training import deployed
+from skcfq.training import deployed, settle_activations
 
 from .test_allocate import make_lesson
 
@@ -151,6 +151,21 @@ def test_a_unit_of_a_small_range_keeps_its_levels(network, lesson):
     )
     plain = calibrated(WeightObjective(), uneven, lesson, 8, 4)
     assert change(same, uneven, lesson.x) < 0.1 * change(plain, uneven, lesson.x)
+
+
+def test_units_with_widths_of_their_own_keep_their_ranges(network, lesson):
+    """They were scaled for them: scaled anew to equal ranges, the narrow ones would be cut off."""
+    allocation = RecourseSensitivity(per_channel=True)
+    widths, prepared = settle_activations("auto", 4, allocation, network, lesson)
+    module = build_quantized(
+        linear_layers(prepared), (8,), activation_bits=widths, clips=[1.0, 1.0]
+    )
+    OutputObjective().calibrate(module, prepared, lesson)
+    for layer, linear in zip(quant_layers(module), linear_layers(prepared), strict=True):
+        size = linear.weight.norm(dim=1)
+        ratio = (layer.quantized_weight().norm(dim=1) / size)[size > 0]
+        assert ratio.detach().median() == pytest.approx(1, abs=0.2)
+        assert ratio.max() / ratio.min() < 3
 
 
 def test_rows_near_the_boundary_count_most(network, lesson):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skcfq import FisherSensitivity, RecourseSensitivity
-from skcfq.quantization import QuantReLU, linear_layers, mlp
+from skcfq.quantization import QuantReLU, linear_layers, mlp, spare_units
 from skcfq.training import settle_activations
 from skcfq.training._units import unit_values, water_filled, without_spare_units
 
@@ -118,6 +118,24 @@ def test_twins_are_spared():
     x = advised(lesson)
     error = (margin(slim(x)) - margin(network(x))).std()
     assert error < 0.1 * margin(network(lesson.x)).std()
+
+
+def test_layers_behind_see_what_is_left_before_them(monkeypatch):
+    """Units of the second layer are replaced by what the others do once the first is slim."""
+    network = mlp((5, 16, 12, 2), torch.Generator().manual_seed(3)).requires_grad_(False)
+    lesson, seen = make_lesson(network, n=300), []
+
+    def spy(linear, following, units, covariance, mean):
+        x = advised(lesson)
+        for before in seen:
+            x = before(x).relu()
+        torch.testing.assert_close(mean, linear(x).relu().double().mean(0), rtol=1e-4, atol=1e-5)
+        seen.append(linear)
+        spare_units(linear, following, units, covariance, mean)
+
+    monkeypatch.setattr("skcfq.training._units.spare_units", spy)
+    without_spare_units(RecourseSensitivity(**PER_UNIT), network, lesson, 2)
+    assert len(seen) == 2
 
 
 def test_a_layer_on_which_nothing_depends_has_one_width():
