@@ -155,3 +155,9 @@ def test_missing_extra_is_one_sentence(monkeypatch, missing):
 def test_help_and_version_need_no_torch():
     code = "import sys; from skcfq.cli import _commands; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_package_runs_as_the_command():
+    run = [sys.executable, "-m", "skcfq", "--version"]
+    printed = subprocess.run(run, check=True, capture_output=True, text=True).stdout
+    assert skcfq.__version__ in printed
