@@ -5,7 +5,7 @@ import torch
 from ._cheaper import lower_cost
 
 #: Trades that are tried at once; everybody keeps the best of them.
-TOGETHER = 5
+TOGETHER = 40
 
 #: Share of the trades in which a change is made smaller and nothing else larger.
 SMALLER_ONLY = 0.1

@@ -50,7 +50,7 @@ class GreedySolver(BaseSolver):
         standard deviations).
     n_random : int, default=128
         Random actions tried for people whom the ascents do not help; the same in every call.
-    n_trades : int, default=400
+    n_trades : int, default=800
         Random trades between changes on true outputs, where activations are rounded, so that
         slopes do not show what is cheapest, and where few features may move or some move in
         steps.
@@ -79,7 +79,7 @@ class GreedySolver(BaseSolver):
     """
 
     def __init__(
-        self, *, n_rounds=1, max_iter=40, trust=1.0, n_random=128, n_trades=400, batch_size=8192
+        self, *, n_rounds=1, max_iter=40, trust=1.0, n_random=128, n_trades=800, batch_size=8192
     ):
         self.n_rounds = n_rounds
         self.max_iter = max_iter
