@@ -48,12 +48,8 @@ html_theme_options = {
 html_show_sourcelink = False
 # Pages without pages below them need no navigation beside them.
 html_sidebars = {
-    page: []
-    for page in (
-        "index", "getting_started", "recourse_and_quantization", "actions", "pipelines_and_grids",
-        "design", "changelog", "paper_results",
-    )
-}  # fmt: skip
+    page.stem: [] for page in Path(__file__).parent.glob("*.[rm][sd]*") if page.stem != "api"
+}
 html_math_renderer = "mathml"
 copyright = "2026, the skcfq developers. BSD-3-Clause"
 

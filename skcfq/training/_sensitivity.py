@@ -202,8 +202,10 @@ class RecourseSensitivity(LayerSensitivity):
         Whether each output has a width of its own, or each layer. Steps have to be per channel, too.
     per_input : bool, default=False
         Whether inputs may do with fewer bits than outputs ask for, see
-        :func:`~skcfq.quantization.choose_input_shifts`. The commonest column of each one-hot group then takes
-        none, see :func:`~skcfq.quantization.drop_reference_columns`.
+        :func:`~skcfq.quantization.choose_input_shifts`: those that vary or matter little, and those that
+        others explain, since rounding that makes up for itself (:class:`~skcfq.OutputObjective`) has others stand in for them. The
+        commonest column of each one-hot group then takes none, see
+        :func:`~skcfq.quantization.drop_reference_columns`.
 
     Examples
     --------
@@ -270,8 +272,10 @@ class FisherSensitivity(LayerSensitivity):
         Whether each output has a width of its own, or each layer. Steps have to be per channel, too.
     per_input : bool, default=False
         Whether inputs may do with fewer bits than outputs ask for, see
-        :func:`~skcfq.quantization.choose_input_shifts`. The commonest column of each one-hot group then takes
-        none, see :func:`~skcfq.quantization.drop_reference_columns`.
+        :func:`~skcfq.quantization.choose_input_shifts`: those that vary or matter little, and those that
+        others explain, since rounding that makes up for itself (:class:`~skcfq.OutputObjective`) has others stand in for them. The
+        commonest column of each one-hot group then takes none, see
+        :func:`~skcfq.quantization.drop_reference_columns`.
 
     References
     ----------
