@@ -229,10 +229,10 @@ def test_student_starts_from_a_skorch_teacher_of_the_same_layers(numbers, module
 
 def test_student_may_have_layers_of_other_sizes(credit, teacher):
     classifier = CFQClassifier(
-        (5,), teacher=teacher, actions=credit.actions, target="granted", max_epochs=60, lr=0.01,
+        (8,), teacher=teacher, actions=credit.actions, target="granted", max_epochs=60, lr=0.01,
         batch_size=32, random_state=0,
     )  # fmt: skip
     classifier.fit(credit.data, credit.target)
     sizes = [layer.out_features for layer in classifier.net_.module_.layers]
-    assert sizes == [5, 2]
+    assert sizes == [8, 2]
     check_teaches(classifier, credit.data, credit.target)
