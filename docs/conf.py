@@ -48,7 +48,9 @@ html_theme_options = {
 html_show_sourcelink = False
 # Pages without pages below them need no navigation beside them.
 html_sidebars = {
-    page.stem: [] for page in Path(__file__).parent.glob("*.[rm][sd]*") if page.stem != "api"
+    page.stem: []
+    for page in Path(__file__).parent.iterdir()
+    if page.suffix in (".rst", ".md") and page.stem != "api"
 }
 html_math_renderer = "mathml"
 copyright = "2026, the skcfq developers. BSD-3-Clause"

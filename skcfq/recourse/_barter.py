@@ -18,8 +18,8 @@ def barter(margin, problem, u, choice, n_trades, generator):
     """Lower the cost of valid states by random trades that keep the margin.
 
     A trade takes part of one numeric change, or all of a change, and gives some of the cost that
-    is saved to another feature, or to none. It is kept if the margin still holds, the best of a
-    few. Slopes play no part, so rounded activations, whose plateaus lead ascents astray, do no
+    is saved to another feature, or to none. The cheapest of
+    `TOGETHER` whose margin still holds is kept. Slopes play no part, so rounded activations, whose plateaus lead ascents astray, do no
     harm. The draws are the same for everybody: nobody's result depends on who else is in the
     batch.
 

@@ -113,9 +113,8 @@ class LayerSensitivity(BaseEstimator):
         importances, moments = [0.0] * len(linears), [0.0] * len(linears)
         for share, gradients in self._slopes(linears, inputs, lesson):
             for i, (x, gradient) in enumerate(zip(inputs, gradients, strict=True)):
-                varying = (
-                    x - share @ x / share.sum()
-                )  # the bias makes up for what is the same everywhere
+                # The bias makes up for what is the same everywhere.
+                varying = x - share @ x / share.sum()
                 slope = share[:, None] * gradient.square()
                 importances[i] += slope.T @ (varying.square() + elsewhere[i].diagonal())
                 moments[i] += varying.T @ (slope.sum(1, keepdim=True) * varying)
@@ -318,11 +317,28 @@ class FisherSensitivity(LayerSensitivity):
 
 def _spread(x, weight):
     """Covariance of the inputs over the rows, and a hundredth of their mean variance: an input may be new."""
-    share = weight / weight.sum()
-    centred = x - share @ x
-    found = centred.T @ (share[:, None] * centred)
+    found = column_moments(x, weight)[0].to(x)
     found.diagonal().add_(0.01 * found.diagonal().mean())
     return found
+
+
+def column_moments(x, weight):
+    """Covariance and mean of the columns, in double precision.
+
+    Parameters
+    ----------
+    x : tensor of shape (n_samples, n_columns)
+    weight : tensor of shape (n_samples,)
+
+    Returns
+    -------
+    covariance : tensor of shape (n_columns, n_columns)
+    mean : tensor of shape (n_columns,)
+    """
+    share = (weight / weight.sum()).double()
+    mean = share @ x.double()
+    centred = x.double() - mean
+    return centred.T @ (centred * share[:, None]), mean
 
 
 def unexplained(moments):

@@ -16,7 +16,13 @@ from ..quantization import (
     linear_layers,
     spare_units,
 )
-from ._sensitivity import ELSEWHERE, FisherSensitivity, layer_inputs, variance
+from ._sensitivity import (
+    ELSEWHERE,
+    FisherSensitivity,
+    column_moments,
+    layer_inputs,
+    variance,
+)
 
 #: A unit's largest level stands for this quantile of its activations where recourse is looked at.
 RANGE_QUANTILE = 0.999
@@ -211,18 +217,11 @@ def _unit_moments(points, share, network, lesson):
     found = []
     rows = layer_inputs(linear_layers(network), lesson.x)[1:]
     for x, elsewhere in zip(points, rows, strict=True):
-        covariance, mean = _moments(x, share)
-        covariance += ELSEWHERE * _moments(elsewhere, lesson.weight)[0]
+        covariance, mean = column_moments(x, share)
+        covariance += ELSEWHERE * column_moments(elsewhere, lesson.weight)[0]
         ridge = covariance.diagonal().mean() / len(x)
         found.append((covariance + ridge * torch.eye(len(mean)).double(), mean))
     return found
-
-
-def _moments(x, weight):
-    share = (weight / weight.sum()).double()
-    mean = share @ x.double()
-    centred = x.double() - mean
-    return centred.T @ (centred * share[:, None]), mean
 
 
 def _second_moments(slopes, i):
