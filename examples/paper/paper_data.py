@@ -79,7 +79,10 @@ class Rows:
 
 
 def split(name, seed):
-    """Test rows as published, or 30 % of every class; of the others, a share is held out."""
+    """Test rows as published, or 30 % of every class; of the others, a share is held out.
+
+    Rows with a category that nobody learns from are left out of both: one of Adult's countries has one row.
+    """
     data = load(name)
     if data.train_index is not None:
         train, test = data.train_index, data.test_index
@@ -89,7 +92,14 @@ def split(name, seed):
     if most is not None and len(test) > most:
         _, test = _parts(data, test, most, seed)
     learn, held = _parts(data, train, SOURCES[name].held_share, seed)
-    return Rows(learn, held, test)
+    return Rows(learn, *(_known(data.data, learn, part) for part in (held, test)))
+
+
+def _known(frame, learn, part):
+    """Those of `part` all of whose categories are among the rows `learn`."""
+    kinds = frame.select_dtypes(exclude="number")
+    known = [kinds[name].isin(kinds[name].iloc[learn]).to_numpy() for name in kinds]
+    return part[np.logical_and.reduce([np.ones(len(frame), dtype=bool), *known])[part]]
 
 
 def _parts(data, rows, share, seed):

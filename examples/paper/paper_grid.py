@@ -125,11 +125,13 @@ class Study:
 ALL = ("german", "compas", "default", "adult", "bank")
 SMALL = ("german", "compas")
 SEEDS = (0, 1, 2)
+#: Of the main table, whose shares two seeds more make steadier.
+MAIN_SEEDS = (0, 1, 2, 3, 4)
 FEW = ("LSQ-QAT", "CF-PTQ", "CFQ", "Faithful CFQ")
 CURVES = ("LSQ-QAT", "PACT-QAT", "Mixed precision", "CF-PTQ", "CFQ", "Faithful CFQ")
 
 STUDIES = (
-    Study("main", "All methods at 4 bits.", ALL, MAIN, seeds=SEEDS, measure="main"),
+    Study("main", "All methods at 4 bits.", ALL, MAIN, seeds=MAIN_SEEDS, measure="main"),
     Study(
         "budgets", "Average bits of the weights; 4 bits are those of the main table.", ALL, CURVES,
         (2, 3, 8), SEEDS,

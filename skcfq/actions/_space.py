@@ -363,5 +363,7 @@ def combine_cost(change, cost, mix):
     """Norm of weighted changes of shape (n_samples, n_features), NumPy or torch."""
     if cost == "l1":
         return abs(change).sum(-1)
-    l2 = (change**2).sum(-1) ** 0.5
+    squares = (change**2).sum(-1)
+    # The root has no slope at 0: whoever does not move is given one of 0.
+    l2 = (squares + (squares == 0)) ** 0.5 * (squares > 0)
     return l2 if cost == "l2" else mix * l2 + (1 - mix) * abs(change).sum(-1)

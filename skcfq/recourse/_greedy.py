@@ -9,6 +9,7 @@ from ._inside import look_inside
 from ._linear import cheapest_linear
 from ._lines import scan
 from ._polish import descend_l2, reach_limits, shrink, sweep
+from ._rebuild import rebuild
 from ._rescue import ascend_blind
 from ._scatter import apart, random_states, scatter, stacked
 from ._slopes import slope_and_value
@@ -164,6 +165,8 @@ class GreedySolver(BaseSolver):
             random = torch.Generator().manual_seed(1)
             if margin.rounds:
                 offer(problem, everyone, [scan(margin, problem, best_u, best_choice)])
+                state = rebuild(margin, problem, best_u, best_choice, random)
+                keep(problem, everyone, *state, problem.margins(margin, *state))
             state = barter(margin, problem, best_u, best_choice, self.n_trades, random)
             state = (*state, problem.margins(margin, *state))
             keep(problem, everyone, *state)  # shortened, it may end on an edge

@@ -47,10 +47,11 @@ MARGIN_IN_ERRORS = 3.0
 #: Margin of the advice that just holds in the end, so that rounding does not undo it.
 HAIR = 1e-5
 
-#: Rows that synthetic people fill up to: so many for each weight of the network, and at most in all.
-#: Nor are there more than so many of them for each row.
-ROWS_PER_WEIGHT = 2
-MOST_ROWS = 25_000
+#: So many rows need no synthetic people. Fewer are filled up with them: to so many for each weight of the network,
+#: to so many in all, and with at most so many for each row.
+ENOUGH_ROWS = 25_000
+ROWS_PER_WEIGHT = 4
+MOST_ROWS = 60_000
 MOST_PER_ROW = 50
 
 
@@ -121,8 +122,8 @@ class FaithfulObjective(BaseEstimator):
         fails: errors on both sides of the boundary would else break half of it. ``None``: no shift.
     n_synthetic : int or "auto", default="auto"
         How many synthetic people, each put together of two training rows, are learned from beside the real
-        ones: what is learned from the teacher needs no labels. ``"auto"`` fills the rows up to twice
-        as many as the network has weights, and to 25,000 at most, with at most 50 for each row.
+        ones: what is learned from the teacher needs no labels. ``"auto"`` fills fewer than 25,000 rows up to four
+        times as many as the network has weights, and to 60,000 at most, with at most 50 for each row.
 
     Examples
     --------
@@ -206,6 +207,8 @@ class FaithfulObjective(BaseEstimator):
         """
         if self.n_synthetic != "auto":
             return int(self.n_synthetic)
+        if n_rows >= ENOUGH_ROWS:
+            return 0
         wanted = min(ROWS_PER_WEIGHT * n_weights, MOST_ROWS) - n_rows
         return max(0, min(wanted, MOST_PER_ROW * n_rows))
 

@@ -153,6 +153,20 @@ class HoldCodes(Callback):
                 layer.hold_codes()
 
 
+class RefuseToDiverge(Callback):
+    """End training with an error once a weight is not finite."""
+
+    def on_epoch_end(self, net, dataset_train=None, **kwargs):
+        """Look at all weights."""
+        if all(bool(each.isfinite().all()) for each in net.module_.parameters()):
+            return
+        largest = float(dataset_train.batch.x.abs().max())
+        raise ValueError(
+            f"Training diverged: weights are not finite after epoch {len(net.history)}. Lower lr (now {net.lr:g}), "
+            f"or scale the inputs, of which the largest is {largest:.3g} once encoded."
+        )
+
+
 class StopWhenSettled(EarlyStopping):
     """Early stopping that waits until widths are fixed and codes held, and restores the best epoch.
 
@@ -216,10 +230,16 @@ def train(module, terms, rows, valid_rows, target, plan):
     -------
     list of dict
         Losses and seconds of each epoch.
+
+    Raises
+    ------
+    ValueError
+        If weights are not finite any more after an epoch.
     """
     learning_epochs = plan.max_epochs - plan.hold_epochs
     callbacks = [
-        ("lr", LRScheduler(LambdaLR, lr_lambda=_cosines(learning_epochs, plan.hold_epochs)))
+        ("finite", RefuseToDiverge()),
+        ("lr", LRScheduler(LambdaLR, lr_lambda=_cosines(learning_epochs, plan.hold_epochs))),
     ]
     if plan.search_epochs:
         callbacks.append(("bits", AllocateBits(plan.search_epochs, plan.bit_budget)))

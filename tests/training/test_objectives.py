@@ -129,6 +129,19 @@ def test_match_term_is_zero_for_the_teacher_itself_and_trains_through_the_steps(
         )
 
 
+@pytest.mark.parametrize("cost", ["l1", "l2", "mixed"])
+def test_who_the_student_leaves_where_he_is_has_a_gradient(lesson, cost):
+    """Far from the boundary the loss is flat to the last bit, and the action exactly 0."""
+    actions = dataclasses.replace(lesson.space.actions, cost=cost)
+    space = bind_actions(actions, lesson.space.encoding, lesson.frame)
+    objective = PaperObjective(eta=0.0, match_action=1.0, match_cost=1.0, bit_cost=0.0)
+    prepared = objective.prepare(dataclasses.replace(lesson, space=space))
+    student = affine([0.5, 1.0], 200.0)
+    loss = prepared.terms[1](step_of(student, lesson, prepared))
+    (gradient,) = torch.autograd.grad(loss, student[0].weight)
+    assert gradient.isfinite().all()
+
+
 def test_short_action_takes_projected_gradient_steps_by_hand(lesson):
     prepared = PaperObjective(match_action=1.0, match_steps=1, match_step_size=0.5).prepare(lesson)
     box = prepared.terms[2].box.with_limits(prepared.extra["low"], prepared.extra["high"])

@@ -110,12 +110,13 @@ def test_a_lesson_goes_on_with_people_who_are_advised_like_the_others(lesson):
     assert not torch.equal(other.x, longer.x)
 
 
-def test_rows_are_filled_up_to_twice_the_weights():
+def test_few_rows_are_filled_up_to_four_times_the_weights():
     objective = FaithfulObjective()
-    assert objective.count_synthetic(600, 8_000) == 15_400
-    assert objective.count_synthetic(600, 100_000) == 25_000 - 600
-    assert objective.count_synthetic(30_000, 100_000) == 0
-    assert objective.count_synthetic(600, 300) == 0
+    assert objective.count_synthetic(600, 7_000) == 27_400
+    assert objective.count_synthetic(6_000, 100_000) == 60_000 - 6_000
+    assert objective.count_synthetic(24_999, 100_000) == 60_000 - 24_999
+    assert objective.count_synthetic(25_000, 100_000) == 0
+    assert objective.count_synthetic(600, 150) == 0
     assert objective.count_synthetic(30, 16_000) == 1_500
     assert FaithfulObjective(n_synthetic=7).count_synthetic(10**6, 1) == 7
     assert not hasattr(PaperObjective(), "count_synthetic")

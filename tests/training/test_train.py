@@ -67,6 +67,25 @@ def test_training_learns_and_reports_each_epoch(batch):
     assert (module(batch.x).argmax(1) == batch.y).float().mean() > 0.9
 
 
+def test_training_that_diverges_is_an_error_that_says_what_to_do(batch):
+    class Once:
+        """The root of 0 in the third step: no number has its slope."""
+
+        steps = 0
+
+        def __call__(self, step):
+            self.steps += 1
+            return (step.logits.sum() * (self.steps != 3)).abs() ** 0.5
+
+    message = (
+        r"^Training diverged: weights are not finite after epoch 1\. Lower lr \(now 0\.01\), or scale the "
+        r"inputs, of which the largest is 5\.5 once encoded\.$"
+    )
+    big = batch._replace(x=batch.x.clamp(-3, 3).index_fill(0, torch.tensor([7]), -5.5))
+    with pytest.raises(ValueError, match=message):
+        train(quantized((4,)), (Once(),), BatchDataset(big), None, 1, plan())
+
+
 def test_the_best_epoch_is_restored(batch):
     module = mlp((5, 64, 2), generator())
     terms = TaskObjective(bit_cost=0).prepare(None).terms
