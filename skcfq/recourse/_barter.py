@@ -2,7 +2,7 @@
 
 import torch
 
-from ._cheaper import lower_cost
+from ._cheaper import give_up, lower_cost
 
 #: Trades that are tried at once; everybody keeps the best of them.
 TOGETHER = 40
@@ -62,15 +62,11 @@ def _trades(problem, u, choice, generator):
     taken = 10.0 ** (-2.0 * size)  # from a hundredth of the change to all of it
     share = share.sqrt()
     change = problem.change(u, choice)
-    changed = (change > 0).to(change)
     tried, picked = u.repeat(TOGETHER, 1), choice.repeat(TOGETHER, 1)
     for i, taker in enumerate(takers.tolist()):
         at_u, at_choice = (part[i * n : (i + 1) * n] for part in (tried, picked))
-        giver = (giving[i] * changed).argmax(dim=1, keepdim=True)
+        giver, part, kept = give_up(change, giving[i], float(taken[i]), m)
         paid = change.gather(1, giver)
-        # A number gives a part of its change, a choice all of it.
-        part = torch.where(giver < m, taken[i], 1.0).to(change)
-        kept = torch.ones_like(change).scatter_(1, giver, 1 - part)
         at_u *= kept[:, :m]
         at_choice.masked_fill_(kept[:, m:] == 0, -1)
         if 0 <= taker < m:

@@ -74,3 +74,29 @@ def take_cheapest(margin, problem, tried_u, tried_choice, u, choice, cost):
         u[won], choice[won], cost[won] = tried_u[rows], tried_choice[rows], least
         who, trade = who[~fine], trade[~fine]
         kept[trade, who] = torch.inf
+
+
+def give_up(change, giving, share, n_numbers):
+    """Which change each person gives up in part, and what share of every change is left.
+
+    Parameters
+    ----------
+    change : tensor of shape (n, m + q)
+        See :meth:`Problem.change`.
+    giving : tensor of shape (m + q,)
+        Random numbers: of what has changed, the largest gives.
+    share : float
+        Of a number's change; a choice gives all of it.
+    n_numbers : int
+        ``m``.
+
+    Returns
+    -------
+    giver : tensor of int64, shape (n, 1)
+    part : tensor of shape (n, 1)
+        The share that it gives.
+    left : tensor of shape (n, m + q)
+    """
+    giver = (giving * (change > 0)).argmax(dim=1, keepdim=True)
+    part = torch.where(giver < n_numbers, share, 1.0).to(change)
+    return giver, part, torch.ones_like(change).scatter_(1, giver, 1 - part)

@@ -2,7 +2,7 @@
 
 import torch
 
-from ._cheaper import lower_cost
+from ._cheaper import give_up, lower_cost
 
 #: Rounds, and in how many steps each spends again what was given up, in turn.
 N_ROUNDS = 24
@@ -55,11 +55,9 @@ def _kept(problem, u, choice, generator):
     whole, size = torch.rand(2, generator=generator).tolist()
     if whole < ALL_OF_IT:
         return problem.start()
-    change = problem.change(u, choice)
-    giver = (giving * (change > 0)).argmax(dim=1, keepdim=True)
-    # A number gives up a thirtieth to all of its change, a choice all of it.
-    part = torch.where(giver < u.shape[1], 10.0 ** (-1.5 * size), 1.0).to(change)
-    left = torch.ones_like(change).scatter_(1, giver, 1 - part)
+    # A number gives up a thirtieth to all of its change.
+    share = 10.0 ** (-1.5 * size)
+    *_, left = give_up(problem.change(u, choice), giving, share, u.shape[1])
     return u * left[:, : u.shape[1]], choice.masked_fill(left[:, u.shape[1] :] == 0, -1)
 
 
