@@ -5,6 +5,8 @@ import json
 import subprocess
 import sys
 
+import numpy as np
+import pandas as pd
 import paper_cell
 import paper_data
 import pytest
@@ -12,6 +14,7 @@ import run as paper_run
 from paper_grid import STUDIES, Cell, Setting, make_cells
 from paper_store import COLUMNS, read_cell, read_tidy, tidy, write_tidy
 from sklearn.frozen import FrozenEstimator
+from sklearn.utils import Bunch
 
 from skcfq import ValidityCalibrator
 
@@ -79,11 +82,11 @@ def test_every_study_is_in_the_quick_grid():
     assert {cell.setting.hidden_layer_sizes for cell in cells} == {(32, 16), (32,), ()}
 
 
-def test_the_main_table_and_the_curves_have_all_data_sets_and_three_seeds():
-    for name in ("main", "budgets"):
+def test_the_main_table_has_all_data_sets_and_five_seeds_and_the_curves_three():
+    for name, n_seeds in (("main", 5), ("budgets", 3)):
         cells = make_cells([name])
         assert {cell.dataset for cell in cells} == {"german", "compas", "default", "adult", "bank"}
-        assert {cell.seed for cell in cells} == {0, 1, 2}
+        assert {cell.seed for cell in cells} == set(range(n_seeds))
     assert len({cell.method for cell in make_cells(["main"])}) >= 17
 
 
@@ -270,3 +273,16 @@ def test_quick_run_of_all_studies_in_processes_of_their_own(tmp_path):
         "main", "leniency", "budgets", "activations", "activation_budget", "ablation", "backbones", "costs", "teachers",
         "constraints", "shifts", "subgroups", "runtime", "robust", "theory",
     }  # fmt: skip
+
+
+def test_nobody_is_held_out_or_tested_with_a_category_that_nobody_learns_from(monkeypatch):
+    frame = pd.DataFrame({"age": range(60), "country": ["A", "B"] * 29 + ["C", "D"]})
+    target = pd.Series(["yes", "no"] * 30)
+    data = Bunch(data=frame, target=target, train_index=None, test_index=None)
+    monkeypatch.setattr(paper_data, "load", lambda name: data)
+    for seed in range(12):
+        rows = paper_data.split("synthetic", seed)
+        known = set(frame.country.iloc[rows.learn])
+        parts = np.concatenate([rows.learn, rows.held, rows.test])
+        assert set(frame.country.iloc[parts]) == known
+        assert len(set(parts)) == len(parts) == 60 - 2 + len(known & {"C", "D"})
