@@ -37,8 +37,8 @@ class GreedySolver(BaseSolver):
     from random actions. Where few features may move, or move in steps, so is everybody: slopes
     mislead where a network bends, and know nothing of what whole steps leave over. Where
     activations are quantized, a decision may flip and flip back within a thousandth of a change:
-    there everybody's cost is also lowered along lines and by random trades, and advice holds right
-    beside where it ends as well, so that rounding cannot undo it.
+    there everybody's cost is also lowered along lines, by building actions up again in small steps, and by
+    random trades, and advice holds right beside where it ends as well, so that rounding cannot undo it.
 
     Parameters
     ----------
