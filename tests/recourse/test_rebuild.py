@@ -67,6 +67,16 @@ def test_what_is_not_given_up_stays(problem, monkeypatch):
     assert (problem.cost(u, choice) < 0.55).all()
 
 
+def test_where_there_are_steps_none_is_shorter_than_one(problem, monkeypatch):
+    monkeypatch.setattr(_rebuild, "N_STEPS", (12,))  # a twelfth of the room would be less
+    problem.unit, problem.has_steps = torch.zeros_like(problem.unit), True
+    problem.unit[:3] = 0.125
+    margin = Levels(problem, None)
+    u, choice = again(margin, problem, *moved(problem, 0.5))
+    torch.testing.assert_close(u[:, :3].abs(), torch.full((6, 3), 0.125))
+    assert (problem.cost(u, choice) < 0.5).all()
+
+
 @pytest.mark.parametrize("kind", ACTION_SETS)
 def test_what_is_built_holds_and_never_costs_more(kind):
     cheaper = 0
