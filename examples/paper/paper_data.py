@@ -92,14 +92,9 @@ def split(name, seed):
     if most is not None and len(test) > most:
         _, test = _parts(data, test, most, seed)
     learn, held = _parts(data, train, SOURCES[name].held_share, seed)
-    return Rows(learn, *(_known(data.data, learn, part) for part in (held, test)))
-
-
-def _known(frame, learn, part):
-    """Those of `part` all of whose categories are among the rows `learn`."""
-    kinds = frame.select_dtypes(exclude="number")
-    known = [kinds[name].isin(kinds[name].iloc[learn]).to_numpy() for name in kinds]
-    return part[np.logical_and.reduce([np.ones(len(frame), dtype=bool), *known])[part]]
+    kinds = data.data.select_dtypes(exclude="number")
+    known = kinds.apply(lambda column: column.isin(column.iloc[learn])).all(axis=1).to_numpy()
+    return Rows(learn, held[known[held]], test[known[test]])
 
 
 def _parts(data, rows, share, seed):

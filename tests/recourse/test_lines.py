@@ -9,11 +9,16 @@ from skcfq.recourse._base import MARGIN
 from skcfq.recourse._cheaper import take_cheapest
 from skcfq.recourse._lines import scan
 from skcfq.recourse._polish import sweep
+from skcfq.recourse._rebuild import rebuild
 from skcfq.recourse._scatter import random_states
 from skcfq.recourse._steady import steady
 from tests.recourse.brute import ACTION_SETS
 from tests.recourse.test_barter import valid_states
 from tests.recourse.test_problem import assert_allowed, bound
+
+
+def again(margin, problem, u, choice):
+    return rebuild(margin, problem, u, choice, torch.Generator().manual_seed(1))
 
 
 class Jump:
@@ -96,12 +101,13 @@ def test_a_single_choice_that_costs_less_is_taken(problem):
     torch.testing.assert_close(problem.cost(u, choice), least.min(dim=1).values)
 
 
+@pytest.mark.parametrize("search", [scan, again])
 @pytest.mark.parametrize("kind", ACTION_SETS)
-def test_lines_keep_what_holds_and_never_cost_more(kind):
+def test_what_holds_is_kept_and_nothing_costs_more(kind, search):
     cheaper = 0
     for seed in range(2):
         _, margin, problem, u, choice, _ = valid_states(kind, seed)
-        new_u, new_choice = scan(margin, problem, u, choice)
+        new_u, new_choice = search(margin, problem, u, choice)
         assert_allowed(problem, new_u, new_choice)
         assert (margin(problem.encode(new_u, new_choice), problem.target) >= MARGIN).all()
         less = problem.cost(new_u, new_choice) < problem.cost(u, choice)
@@ -109,16 +115,17 @@ def test_lines_keep_what_holds_and_never_cost_more(kind):
         assert torch.equal(new_u[~less], u[~less])
         assert steady(margin, problem, new_u, new_choice)[less].all()
         one = torch.tensor([len(u) // 2])
-        alone = scan(margin, problem.select(one), u[one], choice[one])
+        alone = search(margin, problem.select(one), u[one], choice[one])
         torch.testing.assert_close(alone[0], new_u[one])
         assert torch.equal(alone[1], new_choice[one])
     assert cheaper > 0
 
 
-def test_who_is_refused_stays(problem):
+@pytest.mark.parametrize("search", [scan, again])
+def test_who_is_refused_stays(problem, search):
     margin = Jump(problem, lambda size: size < 0)
     u, choice = moved(problem, 0.5)
-    assert torch.equal(scan(margin, problem, u, choice)[0], u)
+    assert torch.equal(search(margin, problem, u, choice)[0], u)
 
 
 def test_on_an_edge_nothing_is_steady_but_where_levels_are_not_rounded(problem):

@@ -67,7 +67,8 @@ def test_training_learns_and_reports_each_epoch(batch):
     assert (module(batch.x).argmax(1) == batch.y).float().mean() > 0.9
 
 
-def test_training_that_diverges_is_an_error_that_says_what_to_do(batch):
+@pytest.mark.parametrize("validated", [False, True])
+def test_training_that_diverges_is_an_error_that_says_what_to_do(batch, validated):
     class Once:
         """The root of 0 in the third step: no number has its slope."""
 
@@ -82,8 +83,9 @@ def test_training_that_diverges_is_an_error_that_says_what_to_do(batch):
         r"inputs, of which the largest is 5\.5 once encoded\.$"
     )
     big = batch._replace(x=batch.x.clamp(-3, 3).index_fill(0, torch.tensor([7]), -5.5))
+    valid = BatchDataset(batch) if validated else None
     with pytest.raises(ValueError, match=message):
-        train(quantized((4,)), (Once(),), BatchDataset(big), None, 1, plan())
+        train(quantized((4,)), (Once(),), BatchDataset(big), valid, 1, plan(patience=3))
 
 
 def test_the_best_epoch_is_restored(batch):
