@@ -7,7 +7,7 @@ import re
 
 import joblib
 from paper_data import ACTION_SETS, ADVISERS, SOURCES, TEACHERS
-from paper_methods import BY_OUTPUT, FAITHFUL, MAIN, METHODS, PAPER, TRAINING
+from paper_methods import BY_OUTPUT, FAITHFUL, IN_TURN, MAIN, METHODS, PAPER, TRAINING
 
 from skcfq._utils._errors import raise_problems
 
@@ -145,6 +145,9 @@ STUDIES = (
         "activation_budget", "Hidden activations of 4 bits on average too.", ("adult", *SMALL),
         ("CF-PTQ", "Faithful CFQ"), seeds=SEEDS,
         settings=(Setting("4-bit activations on average", activation_budget=4),),
+    ),
+    Study(
+        "rounding", "Weights that are rounded in turn, at 4 bits.", ALL, tuple(IN_TURN), seeds=MAIN_SEEDS,
     ),
     Study(
         "ablation", "Objectives term by term.", SMALL,

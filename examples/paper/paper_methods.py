@@ -47,6 +47,15 @@ TRAINING = {
     "Faithful CFQ, not settled": {"settle_fraction": 0.0},
 }
 
+#: Weights that are rounded in turn, and what holds the boundary from both sides then adds.
+IN_TURN = {
+    "Faithful CFQ, in turn": {"rounding": "in turn"},
+    "Faithful CFQ, in turn, no boundary": {
+        "rounding": "in turn",
+        "objective": FaithfulObjective(eta=0.0),
+    },
+}
+
 #: Post-training quantization with the widths of the faithful method.
 BY_OUTPUT = "CF-PTQ, widths per output"
 
@@ -62,7 +71,7 @@ def all_methods(bit_budget, *, training=None, **common):
 
     methods |= {name: cfq(PaperObjective(**params)) for name, params in PAPER.items()}
     methods |= {name: cfq(FaithfulObjective(**params)) for name, params in FAITHFUL.items()}
-    methods |= {name: cfq(**params) for name, params in TRAINING.items()}
+    methods |= {name: cfq(**params) for name, params in (TRAINING | IN_TURN).items()}
     methods[BY_OUTPUT] = PTQClassifier(
         bit_budget=bit_budget, objective=OutputObjective(), bits=("ternary", 2, 3, 4, 5, 6, 7, 8),
         allocation=RecourseSensitivity(per_channel=True), **common,

@@ -25,6 +25,9 @@ from ._trained import BaseTrainedClassifier
 LEARNED_BITS = (2, 3, 4, 8)
 ALL_BITS = ("ternary", 2, 3, 4, 5, 6, 7, 8)
 
+#: Learning rate of weights in units of their levels.
+LEVELS_LR = 0.02
+
 
 class CFQClassifier(BaseTrainedClassifier):
     """Quantized classifier trained so that the recourse of its full-precision teacher survives.
@@ -84,12 +87,18 @@ class CFQClassifier(BaseTrainedClassifier):
         Where training starts: ``None`` rounds the teacher's weights, ``OutputObjective()`` takes what
         post-training quantization makes of them. It needs widths that are settled before: an
         `allocation`, or one width in `bits`. A small `lr` keeps what it gives. ``"auto"``: see Notes.
+    rounding : {"together", "in turn"}, default="together"
+        ``"together"``: all weights are rounded all the time, and gradients pass straight through. ``"in turn"``: they are
+        those of the teacher at first, and are rounded one share after the other, those
+        first that matter most, while the others learn to make up for it [2]_. It needs a `start`. An objective with
+        ``prepare_points`` then has its points drawn as often as they count, 102,400 for an epoch, 1,024 for a step.
     search_fraction : float, default=0.3
         Share of the epochs during which widths are searched, if they are learned.
     settle_fraction : float or "auto", default="auto"
         Share of the epochs, the last, in which integer weights stay as they are, and only steps, clips and
         biases learn: rounded weights swing between levels otherwise, and what is deployed is what the
-        last swing left. ``"auto"`` is 0.5 after a `start` from post-training quantization, else 0.
+        last swing left. ``"auto"`` is 0.5 after a `start` from post-training quantization, else 0. Weights
+        that are rounded in turn do not swing: it is about the others.
     preprocessor : {"auto"}, transformer or None, default="auto"
         How raw rows become the network's input. ``"auto"`` standardises numbers (columns of 0
         and 1 stay) and one-hot encodes everything else, a missing category being a category.
@@ -116,16 +125,18 @@ class CFQClassifier(BaseTrainedClassifier):
         steps, but at least 32.
     lr : float or "auto", default="auto"
         Learning rate of AdamW at the start; it falls to 0 along a cosine, and once more after integer
-        weights have settled. ``"auto"`` is 3e-3, and after a `start` from post-training quantization 3e-4
+        weights have settled. Of weights that are rounded in turn in units of their levels: ``"auto"`` is then
+        0.02. Else it is 3e-3, and after a `start` from post-training quantization 3e-4
         at 4 bits (1e-3 with rounded activations), in proportion to the distance of two levels: twice as
         much for each bit less.
     weight_decay : float, default=1e-2
-        Of AdamW.
+        Of AdamW, unless weights are rounded in turn.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes.
     early_stopping : bool, default=True
         Stop when the objective on held-out training rows falls no more, and keep the best
-        epoch. With fewer than 100 different rows nothing is held out.
+        epoch. With fewer than 100 different rows nothing is held out. Where weights are rounded in turn, this is about
+        the teacher alone: they are all rounded after the last epoch, and learn from all rows.
     validation_fraction : float, default=0.1
         Share of the different training rows held out.
     n_iter_no_change : int, default=10
@@ -202,6 +213,8 @@ class CFQClassifier(BaseTrainedClassifier):
     ----------
     .. [1] Yahyati, Lamaakal, El Makkaoui, Ouahbi (2026). "When Bits Break Recourse:
        Counterfactual-Faithful Quantization". arXiv:2605.17160
+    .. [2] A. Zhou, A. Yao, Y. Guo, L. Xu, Y. Chen (2017). "Incremental Network Quantization: Towards
+       Lossless CNNs with Low-Precision Weights". ICLR. arXiv:1702.03044
 
     Examples
     --------
@@ -224,6 +237,7 @@ class CFQClassifier(BaseTrainedClassifier):
         "calibration_fraction": [Interval(numbers.Real, 0, 1, closed="neither")],
         "allocation": [InstanceWith(["values"]), StrOptions({"auto"}), None],
         "start": [InstanceWith(["calibrate"]), StrOptions({"auto"}), None],
+        "rounding": [StrOptions({"in turn", "together"})],
         "bits": ["array-like", numbers.Real, StrOptions({"ternary", "auto"})],
         "settle_fraction": [Interval(numbers.Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "lr": [Interval(numbers.Real, 0, None, closed="neither"), StrOptions({"auto"})],
@@ -247,6 +261,7 @@ class CFQClassifier(BaseTrainedClassifier):
         allocation="auto",
         pin=None,
         start="auto",
+        rounding="together",
         search_fraction=0.3,
         settle_fraction="auto",
         preprocessor="auto",
@@ -301,6 +316,7 @@ class CFQClassifier(BaseTrainedClassifier):
             random_state=random_state,
             verbose=verbose,
         )
+        self.rounding = rounding
         self.objective = objective
         self.eta = eta
         self.validity_level = validity_level
@@ -312,6 +328,15 @@ class CFQClassifier(BaseTrainedClassifier):
     @property
     def _keeps_teacher(self):
         return getattr(self._objective(), "keeps_teacher", False)
+
+    def _problems(self, frame):
+        problems = super()._problems(frame)
+        if self.rounding == "in turn" and self._recipe().start is None:
+            problems.append(
+                'rounding="in turn" starts from post-training quantization: give start=OutputObjective(), and '
+                "allocation or one width in bits."
+            )
+        return problems
 
     def _widths(self, recipe):
         bits = self.bits
@@ -337,13 +362,15 @@ class CFQClassifier(BaseTrainedClassifier):
 
     def _trained_by(self, allocation, start):
         lr, settle_fraction = self.lr, self.settle_fraction
+        in_turn = self.rounding == "in turn" and start is not None
         if lr == "auto":
             at_4_bits = 3e-4 if self.activation_bits is None else 1e-3
-            lr = 3e-3 if start is None else at_4_bits * 2.0 ** (4 - min(self.bit_budget, 8))
+            together = at_4_bits * 2.0 ** (4 - min(self.bit_budget, 8))
+            lr = 3e-3 if start is None else LEVELS_LR if in_turn else together
         if settle_fraction == "auto":
-            settle_fraction = 0.0 if start is None else 0.5
+            settle_fraction = 0.0 if start is None or in_turn else 0.5
         clip_rule = "lsq" if self._keeps_teacher else "pact"
-        return Recipe(allocation, start, lr, settle_fraction, clip_rule)
+        return Recipe(allocation, start, lr, settle_fraction, clip_rule, in_turn)
 
     def _settled(self, recipe, lesson, same):
         allocation, start = recipe.allocation, recipe.start

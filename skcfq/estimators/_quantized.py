@@ -62,6 +62,8 @@ class Recipe:
         Share of the epochs, the last, in which integer weights stay as they are.
     clip_rule : {"pact", "lsq"}
         What clips of activations learn from, see :class:`~skcfq.quantization.QuantReLU`.
+    in_turn : bool
+        Whether weights are rounded in turn.
     """
 
     allocation: object = None
@@ -69,6 +71,7 @@ class Recipe:
     lr: float | None = None
     settle_fraction: float = 0.0
     clip_rule: str = "pact"
+    in_turn: bool = False
 
     @property
     def per_channel(self):
@@ -287,7 +290,8 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
         lesson = Lesson(
             batch.x, view.logits, self._target_index, table.merged, space, advice, batch.weight
         )
-        lesson, codes = self._extended(lesson, batch.y, objective, network, view, seed)
+        in_turn = self._settled(recipe, lesson, network is twin).in_turn
+        lesson, codes = self._extended(lesson, batch.y, objective, network, view, seed, in_turn)
         recipe = self._settled(recipe, lesson, network is twin)
         widths = self._widths(recipe)[0]
         if recipe.per_input and searching:
@@ -317,16 +321,16 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
         task.done()
         return self
 
-    def _extended(self, lesson, codes, objective, network, view, seed):
+    def _extended(self, lesson, codes, objective, network, view, seed, in_turn):
         """The lesson and the class indices, with as many synthetic people as the objective asks for."""
         count = getattr(objective, "count_synthetic", None)
         n_weights = sum(layer.weight.numel() for layer in linear_layers(network))
-        n = 0 if count is None else count(len(codes), n_weights)
+        n = 0 if count is None else count(len(codes), n_weights, in_turn)
         if n == 0:
             return lesson, codes
         lesson = with_synthetic(
             lesson, n, seed, self._encode,
-            lambda frame: view.solve(self._solver(), frame, self.target_, lesson.space),
+            lambda frame: view.solve(self._solver(), frame, self.target_, lesson.space), in_turn,
         )  # fmt: skip
         with torch.no_grad():
             labels = lesson.network(lesson.x[-n:]).argmax(1)

@@ -7,9 +7,13 @@ import torch
 
 from .._utils._sklearn import InstanceWith, Interval
 from ..quantization import linear_layers, mlp, quant_layers
-from ..training import Batch, BatchDataset, allocate_by_preference, train
+from ..training import Batch, BatchDataset, allocate_by_preference, start_in_turn, train
 from ._quantized import BaseQuantizedClassifier, Recipe
 from ._training import TRAINING_CONSTRAINTS, hold_out, training_plan, training_problems
+
+#: So many points are drawn for an epoch, in steps of so many, where weights are rounded in turn.
+POINTS_PER_EPOCH = 102_400
+POINTS_PER_STEP = 1024
 
 
 class BaseTrainedClassifier(BaseQuantizedClassifier):
@@ -133,34 +137,53 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
                 )
         return mlp(sizes, torch.Generator().manual_seed(seed))
 
+    def _rows(self, objective, lesson, codes, seed, validates):
+        """The terms, rows to learn from, and rows for early stopping or None."""
+        prepared = objective.prepare(lesson)
+        batch = Batch(lesson.x, codes, lesson.weight, prepared.points, prepared.extra)
+        if not validates:
+            return prepared.terms, BatchDataset(batch), None
+        train_rows, valid_rows = hold_out(self, codes.numpy(), seed)
+        valid = None if valid_rows is None else BatchDataset(batch, valid_rows)
+        return prepared.terms, BatchDataset(batch, train_rows), valid
+
     def _quantize(self, module, network, lesson, codes, budget, seed, task, recipe):
         """Train; returns the history."""
+        order = None
         if recipe.start is not None:
-            recipe.start.calibrate(module, network, lesson)
+            network = recipe.start.calibrate(module, network, lesson) or network
+            if recipe.in_turn:
+                order = start_in_turn(module, network, lesson)
         objective = self._objective()
-        prepared = objective.prepare(lesson)
         if hasattr(objective, "finish"):
             task.finish = functools.partial(objective.finish, lesson=lesson)
-        batch = Batch(lesson.x, codes, lesson.weight, prepared.points, prepared.extra)
-        train_rows, valid_rows = hold_out(self, codes.numpy(), seed)
+        drawn = order is not None and hasattr(objective, "prepare_points")
+        if drawn:
+            terms, train_rows, valid_rows = drawn_points(objective, lesson, codes)
+        else:
+            terms, train_rows, valid_rows = self._rows(
+                objective, lesson, codes, seed, order is None
+            )
         searching = any(layer.searches for layer in quant_layers(module))
         history = train(
             module,
-            prepared.terms,
-            BatchDataset(batch, train_rows),
-            None if valid_rows is None else BatchDataset(batch, valid_rows),
+            terms,
+            train_rows,
+            valid_rows,
             self._target_index,
             training_plan(
                 self,
-                len(train_rows),
+                POINTS_PER_EPOCH if drawn else len(train_rows),
                 seed,
                 task.hooks(),
+                POINTS_PER_STEP if drawn else 256,
                 lr=recipe.lr,
                 bit_budget=budget,
                 search_epochs=max(1, round(self.search_fraction * self.max_epochs))
                 if searching
                 else 0,
-                hold_epochs=int(recipe.settle_fraction * self.max_epochs),
+                hold_epochs=0 if recipe.in_turn else int(recipe.settle_fraction * self.max_epochs),
+                order=order,
             ),
         )
         if any(layer.searches for layer in quant_layers(module)):
@@ -169,3 +192,11 @@ class BaseTrainedClassifier(BaseQuantizedClassifier):
         if task.finish is not None:
             task.finish(module)
         return history
+
+
+def drawn_points(objective, lesson, codes):
+    """The terms, points that are drawn as often as they count, and None: nothing is held out."""
+    points = objective.prepare_points(lesson)
+    weight = torch.ones(len(points.x))
+    batch = Batch(points.x, codes[points.row], weight, {}, points.extra)
+    return points.terms, BatchDataset(batch, None, points.share, POINTS_PER_EPOCH), None

@@ -65,12 +65,12 @@ def as_batch(encoded, codes, weight):
     )
 
 
-def training_plan(estimator, n_rows, seed, hooks=(), **kwargs):
-    """The estimator's training parameters as a plan for so many rows; `lr` among `kwargs`."""
+def training_plan(estimator, n_rows, seed, hooks=(), most=256, **kwargs):
+    """The estimator's training parameters as a plan for so many rows, at most `most` at a time; `lr` among `kwargs`."""
     auto = estimator.batch_size == "auto"
     return TrainingPlan(
         max_epochs=estimator.max_epochs,
-        batch_size=min(256, max(32, n_rows // 64)) if auto else estimator.batch_size,
+        batch_size=min(most, max(32, n_rows // 64)) if auto else estimator.batch_size,
         weight_decay=estimator.weight_decay,
         patience=estimator.n_iter_no_change if estimator.early_stopping else None,
         seed=seed,

@@ -68,6 +68,8 @@ class QuantLinear(nn.Module):
         Lowest bits that are 0 in the codes of each input, 0 at first.
     held_codes : buffer of shape (out_features, in_features) or None
         Integer weights that training leaves as they are, see :meth:`hold_codes`.
+    held : buffer, bool of shape (out_features, in_features) or None
+        Which of these are held so far, see :meth:`relax_codes`; None: all of them, or none if there are no `held_codes`.
 
     References
     ----------
@@ -104,6 +106,7 @@ class QuantLinear(nn.Module):
         self.register_buffer("bit_index", torch.full((n_steps,), 0 if n_candidates == 1 else -1))
         self.register_buffer("input_shifts", torch.zeros(in_features, dtype=torch.int64))
         self.register_buffer("held_codes", None)
+        self.register_buffer("held", None)
         self.register_buffer("kept", torch.ones(out_features, in_features, dtype=torch.bool))
         self.register_buffer(
             "_widths", torch.tensor(self.candidate_bits, dtype=torch.float32), persistent=False
@@ -224,7 +227,7 @@ class QuantLinear(nn.Module):
 
     def forward(self, x, noise=None):
         """Map (..., in_features) to (..., out_features) with the quantized weight."""
-        if self.held_codes is None or not self.training:
+        if self.held_codes is None or self.held is not None or not self.training:
             return F.linear(x, self.quantized_weight(noise=noise), self.bias)
         # Steps scale the sums: then neither codes nor weights need a gradient, whose product is the dearest.
         sums, steps = F.linear(x, self.held_codes), self._log_step(self._fixed_index()).exp().T
@@ -272,6 +275,9 @@ class QuantLinear(nn.Module):
 
     def _quantize(self, index):
         step = self._log_step(index).exp()
+        if self.held is not None:
+            free = self._relaxed() if self.training else self.codes().to(step)
+            return torch.where(self.held, self.held_codes, free) * step
         if self.held_codes is not None:
             return self.held_codes * step
         q_min, q_max, grad_scale = self._constants(index)
@@ -412,12 +418,21 @@ class QuantLinear(nn.Module):
         torch.Tensor of int8, of shape (out_features, in_features)
             ``codes() * steps()`` is :meth:`quantized_weight`, to the bit.
         """
+        if self.held is not None:
+            grain = self.grain()
+            rounded = (self._relaxed() / grain).round_().mul_(grain)
+            return torch.where(self.held, self.held_codes, rounded).to(torch.int8)
         if self.held_codes is not None:
             return self.held_codes.to(torch.int8)
         grain = self.grain()
         limits = coarse_limits(*self.limits(), grain)
         codes = quantize_codes(self._kept_weight(), self.steps() * grain, *limits)
         return codes.mul_(grain).to(torch.int8)
+
+    def _relaxed(self):
+        """Codes that need not be whole numbers, from weights in units of levels."""
+        grain = self.grain()
+        return self.weight.clamp(*coarse_limits(*self.limits(), grain)) * grain
 
     def limits(self):
         """Smallest and largest code of the fixed widths.
@@ -428,6 +443,16 @@ class QuantLinear(nn.Module):
             Tensors if outputs have widths of their own.
         """
         return self._constants(self._fixed_index())[:2]
+
+    def free(self):
+        """Which weights have more than one level: they are not pruned, and have a bit.
+
+        Returns
+        -------
+        torch.Tensor of bool, of shape (out_features, in_features)
+        """
+        low, high = coarse_limits(*self.limits(), self.grain())
+        return self.kept & (low < high)
 
     @torch.no_grad()
     def set_codes(self, codes, steps):
@@ -446,11 +471,34 @@ class QuantLinear(nn.Module):
         )
         self.weight.copy_(codes * self.steps())
 
-    def hold_codes(self):
-        """Leave the integer weights as they are from now on: in training, only steps and bias learn.
+    @torch.no_grad()
+    def relax_codes(self):
+        """Train codes that need not be whole numbers yet, within the range of the levels.
+
+        Training then computes without rounding, and learns ``weight`` in units of levels; evaluation rounds. Those that
+        :meth:`hold_codes` has rounded stay as they are, and the others learn to make up for that [1]_.
+        :meth:`release_codes` ends it.
+
+        References
+        ----------
+        .. [1] A. Zhou, A. Yao, Y. Guo, L. Xu, Y. Chen (2017). "Incremental Network Quantization: Towards
+           Lossless CNNs with Low-Precision Weights". ICLR. arXiv:1702.03044
+        """
+        free = self.free()
+        self.weight.copy_(torch.where(free, self.weight / (self.steps() * self.grain()), 0.0))
+        self.held_codes, self.held = torch.zeros_like(self.weight), ~free
+
+    @torch.no_grad()
+    def hold_codes(self, which=None):
+        """Leave integer weights as they are from now on; in training, the others learn, and steps and bias.
 
         Otherwise weights near the middle of two levels swing between them, and steps and bias never
         fit what is deployed [1]_. :meth:`release_codes` ends it.
+
+        Parameters
+        ----------
+        which : torch.Tensor of bool, of shape (out_features, in_features), default=None
+            Held beside those that are already, after :meth:`relax_codes`; ``None``: all.
 
         References
         ----------
@@ -458,13 +506,14 @@ class QuantLinear(nn.Module):
            in Quantization-Aware Training". ICML. arXiv:2203.08807
         """
         self.held_codes = self.codes().to(self.weight)
+        self.held = None if which is None else self.held | which
 
     @torch.no_grad()
     def release_codes(self):
         """Let the integer weights learn again, from the codes that were held. Outputs stay as they are."""
         if self.held_codes is not None:
-            self.weight.copy_(self.held_codes * self.steps())
-            self.held_codes = None
+            self.weight.copy_(self.codes() * self.steps())
+            self.held_codes = self.held = None
 
     def _fixed_index(self):
         index = self._index()

@@ -6,6 +6,7 @@ from ._calibration import Calibration, conformal_offset
 from ._deploy import deployed
 from ._distil import DistilObjective
 from ._faithful import FaithfulObjective
+from ._in_turn import start_in_turn
 from ._net import EpochHook, TrainingPlan, train, wrap_net
 from ._objectives import Lesson, PaperObjective, Prepared, TaskObjective
 from ._post_training import OutputObjective, WeightObjective
@@ -43,6 +44,7 @@ __all__ = [
     "recombined",
     "settle_activations",
     "short_action",
+    "start_in_turn",
     "train",
     "validation_split",
     "with_synthetic",

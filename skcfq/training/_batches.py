@@ -55,11 +55,17 @@ class BatchDataset(torch.utils.data.Dataset):
     batch : Batch
     rows : ndarray or tensor of int64, default=None
         Which rows; nothing is copied. ``None``: all.
+    share : tensor of shape (len(rows),), default=None
+        In proportion to which rows are drawn, with replacement. ``None``: each comes once an epoch.
+    n_drawn : int, default=None
+        How many are drawn in an epoch; needs `share`.
     """
 
-    def __init__(self, batch, rows=None):
+    def __init__(self, batch, rows=None, share=None, n_drawn=None):
         self.batch = batch
         self.rows = torch.arange(len(batch.x)) if rows is None else torch.as_tensor(rows)
+        self.share = share
+        self.n_drawn = n_drawn
 
     def __len__(self):
         return len(self.rows)
@@ -76,7 +82,7 @@ class TensorBatches:
     dataset : BatchDataset
     batch_size : int
     generator : torch.Generator, default=None
-        Shuffles each epoch; ``None`` keeps the order.
+        Shuffles each epoch, or draws where rows have shares; ``None`` keeps the order.
     """
 
     def __init__(self, dataset, batch_size, generator=None):
@@ -85,14 +91,17 @@ class TensorBatches:
         self.generator = generator
 
     def __iter__(self):
-        n = len(self.dataset)
-        order = (
-            torch.arange(n)
-            if self.generator is None
-            else torch.randperm(n, generator=self.generator)
-        )
+        n, share = len(self.dataset), self.dataset.share
+        if self.generator is None:
+            order = torch.arange(n)
+        elif share is None:
+            order = torch.randperm(n, generator=self.generator)
+        else:
+            order = torch.multinomial(share, self.dataset.n_drawn, True, generator=self.generator)
         for index in order.split(self.batch_size):
             yield self.dataset[index]
 
     def __len__(self):
-        return -(-len(self.dataset) // self.batch_size)
+        drawn = self.generator is not None and self.dataset.share is not None
+        n = self.dataset.n_drawn if drawn else len(self.dataset)
+        return -(-n // self.batch_size)

@@ -12,7 +12,7 @@ from ..quantization import quant_layers
 from ..recourse import target_margin
 from ._deploy import deployed
 from ._nearness import is_scale, nearness
-from ._objectives import Prepared, _bit_terms, negative_values
+from ._objectives import Points, Prepared, _bit_terms, negative_values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,7 +191,7 @@ class FaithfulObjective(BaseEstimator):
             problems.append(f'n_synthetic={n!r}: a whole number >= 0 or "auto" is needed.')
         return problems
 
-    def count_synthetic(self, n_rows, n_weights):
+    def count_synthetic(self, n_rows, n_weights, in_turn=False):
         """How many synthetic people are learned from.
 
         Parameters
@@ -200,6 +200,8 @@ class FaithfulObjective(BaseEstimator):
             Training rows.
         n_weights : int
             Weights of the network.
+        in_turn : bool, default=False
+            Whether weights are rounded in turn: then more rows leave room for some, too.
 
         Returns
         -------
@@ -207,7 +209,7 @@ class FaithfulObjective(BaseEstimator):
         """
         if self.n_synthetic != "auto":
             return int(self.n_synthetic)
-        if n_rows >= ENOUGH_ROWS:
+        if n_rows >= (MOST_ROWS if in_turn else ENOUGH_ROWS):
             return 0
         wanted = min(ROWS_PER_WEIGHT * n_weights, MOST_ROWS) - n_rows
         return max(0, min(wanted, MOST_PER_ROW * n_rows))
@@ -252,6 +254,50 @@ class FaithfulObjective(BaseEstimator):
         return Prepared((*terms, *_bit_terms(self.bit_cost)), points, extra)
 
     @torch.no_grad()
+    def prepare_points(self, lesson):
+        """What :meth:`prepare` asks for, of the rows and of each point on the way of their advice by itself.
+
+        Parameters
+        ----------
+        lesson : Lesson
+
+        Returns
+        -------
+        Points
+            Each is drawn in proportion to its part in the distilled logits.
+        """
+        prepared = self.prepare(lesson)
+        extra, counted = prepared.extra, lesson.counted > 0
+        weight = lesson.weight / lesson.weight.sum()
+        advised = (
+            lesson.weight * lesson.counted / (lesson.weight * lesson.counted).sum().clamp(min=1e-12)
+        )
+        everyone = torch.arange(len(weight))
+        x, row, teacher = [lesson.x], [everyone], [extra["teacher"]]
+        share, side = [weight * extra["near"]], [torch.zeros(len(weight))]
+        for k, (name, rows) in enumerate(prepared.points.items()):
+            x.append(rows[counted])
+            row.append(everyone[counted])
+            teacher.append(extra[f"teacher_{name}"][counted])
+            factor = extra["point_shares"][counted, k]
+            share.append(advised[counted] * factor)
+            side.append({"recourse": 1, "short": -1}.get(name, 0) / factor)
+        asked = torch.zeros(len(weight))
+        task = [1 / extra["near"], *(torch.zeros(len(each)) for each in row[1:])]
+        row = torch.cat(row)
+        asked = (-extra["short_margin"]).clamp(max=self.outer_margin)[row]
+        terms = [PointDistilTerm(self.distil), PointBracketTerm(self.eta, self.inner_margin)]
+        if self.task:
+            terms.append(PointTaskTerm(self.task))
+        found = {
+            "teacher": torch.cat(teacher),
+            "side": torch.cat(side),
+            "asked": asked,
+            "task": torch.cat(task),
+        }
+        return Points(tuple(terms), torch.cat(x), row, torch.cat(share), found)
+
+    @torch.no_grad()
     def finish(self, module, lesson):
         """Shift the target's logit to where as much of the advice fails as may fail.
 
@@ -270,6 +316,47 @@ class FaithfulObjective(BaseEstimator):
         share = lesson.weight[counted][order].cumsum(0)
         last = int((share <= self.failing * share[-1]).sum())
         quant_layers(module)[-1].bias[lesson.target] += HAIR - margin[order[last]]
+
+
+@dataclasses.dataclass(frozen=True)
+class PointDistilTerm:
+    """`DistilTerm` where points are drawn as often as they count."""
+
+    strength: float
+
+    def __call__(self, step):
+        return self.strength * _distance(step.logits, step.batch.extra["teacher"]).mean()
+
+
+@dataclasses.dataclass(frozen=True)
+class PointBracketTerm:
+    """`BracketTerm` where points are drawn: what counts at the advice has a positive side, short of it a negative."""
+
+    strength: float
+    inner: float
+
+    def __call__(self, step):
+        extra, side = step.batch.extra, step.batch.extra["side"]
+        margin = target_margin(step.logits, step.targets)
+        inside = side.clamp(min=0)
+        error = (margin - target_margin(extra["teacher"], step.targets)).detach()
+        share = inside / inside.sum().clamp(min=1e-12)
+        spread = ((error - error @ share).square() @ share).sqrt()
+        wanted = (MARGIN_IN_ERRORS * spread).clamp(max=self.inner)
+        loss = inside * (wanted - margin).clamp(min=0) ** 2
+        loss = loss + (-side).clamp(min=0) * (margin + extra["asked"]).clamp(min=0) ** 2
+        return self.strength * loss.mean()
+
+
+@dataclasses.dataclass(frozen=True)
+class PointTaskTerm:
+    """Cross-entropy of the labels where points are drawn; `task` makes up for how rarely a row is."""
+
+    strength: float
+
+    def __call__(self, step):
+        loss = F.cross_entropy(step.logits, step.batch.y, reduction="none")
+        return self.strength * (loss * step.batch.extra["task"]).mean()
 
 
 @dataclasses.dataclass(frozen=True)

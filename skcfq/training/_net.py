@@ -17,6 +17,14 @@ from ._allocate import allocate_by_preference
 from ._batches import TensorBatches
 from ._terms import Step
 
+#: Weights are rounded in turn in so many rounds, and the share that is left falls with this power of the time left.
+N_ROUNDS = 60
+SLOWER = 1.5
+
+#: Learning rates of steps, clips and biases then, as shares of that of the weights, which are in units of levels.
+SCALES_LR = 0.05
+BIAS_LR = 0.005
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingPlan:
@@ -42,6 +50,8 @@ class TrainingPlan:
         Learning rate of the width preferences.
     hold_epochs : int
         Epochs at the end in which integer weights stay as they are; only steps, clips and biases learn.
+    order : sequence of tensor or None
+        Round weights in turn, see :class:`RoundInTurn`; None: all weights are rounded from the start.
     callbacks : tuple
         Further skorch callbacks.
     verbose : int
@@ -58,6 +68,7 @@ class TrainingPlan:
     search_epochs: int = 0
     bit_lr: float = 0.05
     hold_epochs: int = 0
+    order: tuple | None = None
     callbacks: tuple = ()
     verbose: int = 0
 
@@ -153,6 +164,36 @@ class HoldCodes(Callback):
                 layer.hold_codes()
 
 
+class RoundInTurn(Callback):
+    """Round weights little by little, those first that matter most, while the others learn on.
+
+    What is rounded late makes up for what was rounded before it; what comes last hardly matters.
+
+    Parameters
+    ----------
+    order : sequence of tensor of shape (out_features, in_features)
+        For each layer, the share of all weights that are rounded before each.
+    n_batches : int
+        Of the whole training.
+    """
+
+    def __init__(self, order, n_batches):
+        self.order = order
+        self.every = max(1, n_batches // N_ROUNDS)
+        self.n_rounds = n_batches // self.every
+        self.seen = 0
+
+    def on_batch_begin(self, net, training=True, **kwargs):
+        """Hold the next weights once their turn has come."""
+        if not training:
+            return
+        if self.seen % self.every == 0:
+            left = 1 - (1 + self.seen // self.every) / (1 + self.n_rounds)
+            for layer, first in zip(quant_layers(net.module_), self.order, strict=True):
+                layer.hold_codes(first < 1 - left**SLOWER)
+        self.seen += 1
+
+
 class RefuseToDiverge(Callback):
     """End training with an error once a weight is not finite."""
 
@@ -237,13 +278,17 @@ def train(module, terms, rows, valid_rows, target, plan):
         If weights are not finite any more after an epoch.
     """
     learning_epochs = plan.max_epochs - plan.hold_epochs
+    in_turn, generator = plan.order is not None, torch.Generator().manual_seed(plan.seed)
     callbacks = [
         ("finite", RefuseToDiverge()),
         ("lr", LRScheduler(LambdaLR, lr_lambda=_cosines(learning_epochs, plan.hold_epochs))),
     ]
     if plan.search_epochs:
         callbacks.append(("bits", AllocateBits(plan.search_epochs, plan.bit_budget)))
-    if plan.patience is not None and valid_rows is not None:
+    if in_turn:
+        n_batches = plan.max_epochs * len(TensorBatches(rows, plan.batch_size, generator))
+        callbacks.append(("turns", RoundInTurn(plan.order, n_batches)))
+    elif plan.patience is not None and valid_rows is not None:
         first = learning_epochs + 1 if plan.hold_epochs else 0
         stop = StopWhenSettled(first, patience=plan.patience, load_best=True, sink=_silent)
         callbacks.append(("stop", stop))
@@ -254,9 +299,12 @@ def train(module, terms, rows, valid_rows, target, plan):
         [("*bit_logits", {"lr": plan.bit_lr, "weight_decay": 0.0})] if plan.search_epochs else []
     )
     if quant_layers(module):
-        groups.append(("*log_step", {"weight_decay": 0.0}))
+        scales = {"lr": plan.lr * SCALES_LR} if in_turn else {}
+        groups.append(("*log_step", {"weight_decay": 0.0, **scales}))
+        if in_turn:
+            groups.append(("*bias", {"weight_decay": 0.0, "lr": plan.lr * BIAS_LR}))
     if any(name.endswith("log_clip") for name, _ in module.named_parameters()):
-        groups.append(("*log_clip", {"weight_decay": 0.0}))
+        groups.append(("*log_clip", {"weight_decay": 0.0, **scales}))
     net = TermNet(
         module,
         terms=terms,
@@ -266,11 +314,12 @@ def train(module, terms, rows, valid_rows, target, plan):
         batch_size=plan.batch_size,
         lr=plan.lr,
         optimizer=torch.optim.AdamW,
-        optimizer__weight_decay=plan.weight_decay,
+        optimizer__weight_decay=0.0 if in_turn else plan.weight_decay,
         optimizer__fused=True,
+        optimizer__betas=(0.9, 0.99 if in_turn else 0.999),  # errors grow as weights are rounded
         **({"optimizer__param_groups": groups} if groups else {}),
         iterator_train=TensorBatches,
-        iterator_train__generator=torch.Generator().manual_seed(plan.seed),
+        iterator_train__generator=generator,
         iterator_valid=TensorBatches,
         iterator_valid__batch_size=8192,
         train_split=None if valid_rows is None else predefined_split(valid_rows),

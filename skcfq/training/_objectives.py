@@ -63,6 +63,31 @@ class Prepared:
     extra: dict = dataclasses.field(default_factory=dict)
 
 
+@dataclasses.dataclass(frozen=True)
+class Points:
+    """What an objective asks for at single points, that are drawn as often as they count.
+
+    Attributes
+    ----------
+    terms : tuple of callables
+        As in `Prepared`.
+    x : tensor of shape (n_points, n_columns)
+        Encoded.
+    row : tensor of int64, shape (n_points,)
+        The row of the lesson that each belongs to.
+    share : tensor of shape (n_points,)
+        In proportion to which they are drawn.
+    extra : dict of str to tensor of shape (n_points, ...)
+        For the `Batch`.
+    """
+
+    terms: tuple
+    x: torch.Tensor
+    row: torch.Tensor
+    share: torch.Tensor
+    extra: dict
+
+
 class TaskObjective(BaseEstimator):
     """Labels alone: what plain quantization-aware training minimises.
 

@@ -97,6 +97,11 @@ class OutputObjective(BaseEstimator):
         network : torch.nn.Module
             What it quantizes, linear layers with ReLUs between them.
         lesson : Lesson
+
+        Returns
+        -------
+        torch.nn.Module
+            What it has quantized: `network`, or a copy with scaled units.
         """
         exact, weight = lesson.x, lesson.weight
         if self.recourse:
@@ -111,7 +116,8 @@ class OutputObjective(BaseEstimator):
         layers, linears = quant_layers(module), linear_layers(network)
         # Units with widths of their own have their ranges already.
         if any(each.bits is not None and each.unit_bits is None for each in module.activations):
-            linears = linear_layers(equalize(network, exact[weight > 0]))
+            network = equalize(network, exact[weight > 0])
+            linears = linear_layers(network)
             for layer, linear in zip(layers, linears, strict=True):
                 layer.weight.copy_(linear.weight)
         for i, (layer, linear) in enumerate(zip(layers, linears, strict=True)):
@@ -121,6 +127,7 @@ class OutputObjective(BaseEstimator):
                 exact, given = wanted.relu_(), layer(given)
                 _set_clip(module.activations[i], given, exact, weight)
                 given = module.activations[i](given)
+        return network
 
 
 def _set_clip(activation, inputs, outputs, weight):

@@ -126,6 +126,33 @@ class LayerSensitivity(BaseEstimator):
         return choose_input_shifts(quant_layers(module), importances, budget)
 
     @torch.no_grad()
+    def weight_effects(self, module, network, lesson):
+        """What moving each weight by a level does to the output, as a root mean square, to first order.
+
+        Parameters
+        ----------
+        module : QuantMLP
+            With fixed widths and their steps.
+        network : torch.nn.Module
+            What it quantizes, linear layers with ReLUs between them.
+        lesson : Lesson
+
+        Returns
+        -------
+        list of tensor of shape (out_features, in_features)
+        """
+        linears = linear_layers(network)
+        inputs = layer_inputs(linears, self._points(lesson))
+        squares = [0.0] * len(linears)
+        for share, gradients in self._slopes(linears, inputs, lesson):
+            for i, (x, gradient) in enumerate(zip(inputs, gradients, strict=True)):
+                squares[i] += (share[:, None] * gradient.square()).T @ x.square()
+        return [
+            square.sqrt() * layer.steps() * layer.grain()
+            for square, layer in zip(squares, quant_layers(module), strict=True)
+        ]
+
+    @torch.no_grad()
     def activation_values(self, widths, network, lesson):
         """Worth of each width of each hidden activation.
 

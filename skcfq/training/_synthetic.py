@@ -9,6 +9,10 @@ import torch
 #: Share of a synthetic person's features that come from a second one.
 SHARE_OF_SECOND = 0.3
 
+#: To find people in need, at most so many times as many are put together as are wanted, and so many at once.
+MOST_DRAWN = 12
+MOST_AT_ONCE = 50_000
+
 
 def recombined(frame, weight, n, random):
     """Synthetic people: each has the features of one person, some of them replaced by another's.
@@ -50,7 +54,7 @@ def recombined(frame, weight, n, random):
     return pd.DataFrame(columns)
 
 
-def with_synthetic(lesson, n, seed, encode, solve):
+def with_synthetic(lesson, n, seed, encode, solve, in_need=False):
     """A lesson with synthetic people after the real ones; each weighs as much as a real one does on average.
 
     Parameters
@@ -63,12 +67,18 @@ def with_synthetic(lesson, n, seed, encode, solve):
         Raw rows to float64 inputs of the network.
     solve : callable
         Raw rows to the teacher's recourse.
+    in_need : bool, default=False
+        Whether they are people whom the teacher refuses, as far as these are found.
 
     Returns
     -------
     Lesson
     """
-    frame = recombined(lesson.frame, lesson.weight.numpy(), n, np.random.default_rng([seed, n]))
+    random = np.random.default_rng([seed, n])
+    if in_need:
+        frame = _refused(lesson, n, random, encode)
+    else:
+        frame = recombined(lesson.frame, lesson.weight.numpy(), n, random)
     x = torch.from_numpy(encode(frame).astype(np.float32))
     return dataclasses.replace(
         lesson,
@@ -77,3 +87,18 @@ def with_synthetic(lesson, n, seed, encode, solve):
         advice=lesson.advice.followed_by(solve(frame)),
         weight=torch.cat([lesson.weight, torch.full((n,), lesson.weight.mean())]),
     )
+
+
+def _refused(lesson, n, random, encode):
+    """Synthetic people whom the teacher refuses; others where these are too rare to be found."""
+    weight, found, others, drawn = lesson.weight.numpy(), [], [], 0
+    while sum(map(len, found)) < n and drawn < MOST_DRAWN * n:
+        frame = recombined(lesson.frame, weight, min(n, MOST_AT_ONCE), random)
+        with torch.no_grad():
+            logits = lesson.network(torch.from_numpy(encode(frame).astype(np.float32)))
+        needs = (logits.argmax(1) != lesson.target).numpy()
+        found.append(frame[needs])
+        if not others:
+            others.append(frame[~needs])
+        drawn += len(frame)
+    return pd.concat(found + others, ignore_index=True).iloc[:n]

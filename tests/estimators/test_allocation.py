@@ -1,6 +1,7 @@
 """Widths by sensitivity and pinned layers in training."""
 
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -289,6 +290,55 @@ def test_the_faithful_objective_trains_on_from_post_training_quantization(credit
     assert default.average_bits_ <= default.bit_budget
     for other in ({"allocation": None, "start": None}, {"settle_fraction": 0.0}, {"lr": 3e-3}):
         assert not same_model(default, small(CFQClassifier, teacher, credit, **other))
+
+
+def test_weights_that_are_rounded_in_turn(credit, teacher):
+    """Within the budget, the same twice, and nearer to the teacher than rounded together."""
+    model = small(CFQClassifier, teacher, credit, rounding="in turn")
+    assert model.average_bits_ <= model.bit_budget
+    assert same_model(model, small(CFQClassifier, teacher, credit, rounding="in turn"))
+    given = automatic(lr=0.02, rounding="in turn", settle_fraction=0.0)
+    assert same_model(model, small(CFQClassifier, teacher, credit, **given))
+    assert len(model.history_) == 3
+    assert "valid_loss" not in model.history_[0]
+    for layer in model.net_.module_.layers:
+        assert layer.held is None
+        assert torch.equal(layer.weight, layer.codes() * layer.steps())
+    together = small(CFQClassifier, teacher, credit, max_epochs=20)
+    in_turn = small(CFQClassifier, teacher, credit, max_epochs=20, rounding="in turn")
+    advised = teacher.solve_recourse(credit.data)
+    advised = advised.counterfactual[advised.needed & advised.success]
+    exact = teacher.decision_function(advised)
+    errors = [np.std(each.decision_function(advised) - exact) for each in (in_turn, together)]
+    assert errors[0] < 0.8 * errors[1]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"activation_bits": 4},
+        {"activation_bits": "auto", "activation_budget": 4},
+        {"prune_fraction": 0.3},
+        {"per_channel": False},
+        {"bit_budget": 2},
+        {"objective": PaperObjective(), "start": OutputObjective(), "bits": 4},
+    ],
+)
+def test_rounded_in_turn_with_everything_else(credit, teacher, params):
+    model = small(CFQClassifier, teacher, credit, rounding="in turn", **params)
+    assert model.average_bits_ <= model.bit_budget
+    score = model.score(credit.data, credit.target)
+    assert score.accuracy > 0.6
+    for layer in model.net_.module_.layers:
+        assert not layer.codes()[~layer.kept].any()
+
+
+def test_rounding_in_turn_needs_a_start(credit, teacher):
+    with pytest.raises(ValueError, match=re.escape(
+        'rounding="in turn" starts from post-training quantization: give start=OutputObjective(), and '
+        "allocation or one width in bits."
+    )):  # fmt: skip
+        small(CFQClassifier, teacher, credit, rounding="in turn", start=None)
 
 
 def test_inputs_have_no_widths_of_their_own_where_widths_are_listed(credit, teacher):

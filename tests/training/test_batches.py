@@ -49,3 +49,18 @@ def test_some_rows_of_a_batch():
     assert torch.equal(
         torch.cat([part.x for part in shuffled]).sort(0)[0], batch.x[rows].sort(0)[0]
     )
+
+
+def test_rows_are_drawn_in_proportion_to_their_shares():
+    share = torch.tensor([0.0, 1.0, 3.0])
+    dataset = BatchDataset(batch_of(3), None, share, 4000)
+    batches = TensorBatches(dataset, 1500, torch.Generator().manual_seed(0))
+    parts = [part.y for part in batches]
+    assert [len(part) for part in parts] == [1500, 1500, 1000]
+    assert len(batches) == 3
+    counts = torch.cat(parts).bincount(minlength=3)
+    assert counts[0] == 0
+    assert abs(counts[1] - 1000) < 120
+    (everybody,) = TensorBatches(dataset, 8)
+    assert everybody.y.tolist() == [0, 1, 2]
+    assert len(TensorBatches(dataset, 2)) == 2

@@ -238,6 +238,58 @@ def test_bracket_punishes_both_sides(lesson):
     assert bracket(step_of(strict, lesson, prepared)).item() == pytest.approx(0.3**2, rel=1e-3)
 
 
+def drawn_loss(term, student, points, target, y):
+    """What a term is on average over draws: each point by itself, by its share."""
+    losses = []
+    for i in range(len(points.x)):
+        one = {name: each[i : i + 1] for name, each in points.extra.items()}
+        batch = Batch(points.x[i : i + 1], y[points.row[i : i + 1]], torch.ones(1), {}, one)
+        losses.append(term(Step(student, student, batch, target)))
+    return points.share @ torch.stack(losses)
+
+
+def test_points_that_are_drawn_as_often_as_they_count_ask_for_the_same(lesson):
+    """Without an inner margin, which follows from the errors at all points of a batch."""
+    objective = FaithfulObjective(
+        eta=0.7, distil=1.3, advice=4.0, nearness=0.6, inner_margin=0.0, task=0.3, bit_cost=0.0
+    )
+    weight = torch.tensor([1.0, 2.0, 0.5, 1.0, 0.5])
+    lesson = dataclasses.replace(lesson, weight=weight)
+    prepared, points = objective.prepare(lesson), objective.prepare_points(lesson)
+    student, y = affine([0.8, 2.1], -1.3), torch.tensor([0, 1, 0, 1, 0])
+    assert 0 < len(points.x) - 5 == 4 * int(lesson.counted.sum()) < 20
+    step = step_of(student, lesson, prepared, weight=weight)
+    for term, drawn in zip(prepared.terms, points.terms, strict=True):
+        expected = term(step)
+        assert expected > 1e-3
+        torch.testing.assert_close(drawn_loss(drawn, student, points, 1, y), expected)
+
+
+def test_the_inner_margin_of_drawn_points_is_that_of_all(lesson):
+    objective = FaithfulObjective(advice=1.0, nearness=math.inf, outer_margin=0.0, bit_cost=0.0)
+    prepared, points = objective.prepare(lesson), objective.prepare_points(lesson)
+    student = affine([1.01, 2.0], -1.3)
+    batch = Batch(points.x, points.row, torch.ones(len(points.x)), {}, points.extra)
+    n_counted = int(lesson.counted.sum())
+    # Each point stands once; the mean is over all of them, and over the counted.
+    found = points.terms[1](Step(student, student, batch, 1)) * len(points.x) / n_counted
+    expected = prepared.terms[1](step_of(student, lesson, prepared))
+    torch.testing.assert_close(found, expected)
+    assert len(points.terms) == 2
+
+
+def test_points_without_anybody_to_advise_are_the_rows(lesson):
+    nobody = dataclasses.replace(
+        lesson.advice, success=np.zeros(5, dtype=bool), cost=np.full(5, np.nan)
+    )
+    points = FaithfulObjective().prepare_points(dataclasses.replace(lesson, advice=nobody))
+    assert torch.equal(points.x, lesson.x)
+    assert points.share.isfinite().all()
+    batch = Batch(points.x, points.row, torch.ones(5), {}, points.extra)
+    step = Step(affine([1.0, 0.0], 0.0), None, batch, 1)
+    assert points.terms[1](step) == 0
+
+
 @pytest.mark.parametrize(
     ("weight", "inner"), [([1.0, 2.0], 0.0), ([1.01, 2.0], None), ([3.0, 1.0], 0.5)]
 )

@@ -1,5 +1,7 @@
 """Synthetic people to learn from."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -110,12 +112,34 @@ def test_a_lesson_goes_on_with_people_who_are_advised_like_the_others(lesson):
     assert not torch.equal(other.x, longer.x)
 
 
+def test_synthetic_people_in_need_are_all_refused_by_the_teacher(lesson):
+    def decided(x):
+        return lesson.network(x).argmax(1) == lesson.target
+
+    def solve(frame):
+        return GreedySolver().solve(lesson.network, frame, lesson.target, lesson.space)
+
+    encode = lesson.space.encoding.encode
+    assert decided(with_synthetic(lesson, 60, 0, encode, solve).x[40:]).any()
+    longer = with_synthetic(lesson, 60, 0, encode, solve, in_need=True)
+    assert len(longer.x) == len(longer.advice) == 100
+    assert not decided(longer.x[40:]).any()
+    with torch.no_grad():
+        generous = mlp((3, 2))
+        generous[0].weight.zero_()
+        generous[0].bias.copy_(torch.tensor([0.0, 1.0]))
+    nobody = dataclasses.replace(lesson, network=generous)
+    assert len(with_synthetic(nobody, 60, 0, encode, solve, in_need=True).x) == 100
+
+
 def test_few_rows_are_filled_up_to_four_times_the_weights():
     objective = FaithfulObjective()
     assert objective.count_synthetic(600, 7_000) == 27_400
     assert objective.count_synthetic(6_000, 100_000) == 60_000 - 6_000
     assert objective.count_synthetic(24_999, 100_000) == 60_000 - 24_999
     assert objective.count_synthetic(25_000, 100_000) == 0
+    assert objective.count_synthetic(25_000, 100_000, in_turn=True) == 35_000
+    assert objective.count_synthetic(60_000, 100_000, in_turn=True) == 0
     assert objective.count_synthetic(600, 150) == 0
     assert objective.count_synthetic(30, 16_000) == 1_500
     assert FaithfulObjective(n_synthetic=7).count_synthetic(10**6, 1) == 7
