@@ -58,6 +58,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", type=int, help="learn from the first ROWS people only")
     parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument(
+        "--rounding",
+        choices=("together", "in turn"),
+        default="together",
+        help="of the faithful fits",
+    )
     options = parser.parse_args()
     data = fetch_adult()
     rows = data.train_index[: options.rows]
@@ -67,7 +73,8 @@ def main():
 
     teacher = FullPrecisionClassifier(**common).fit(X, y)
     teacher.solve_recourse(X.head(100))  # code paths warm
-    plain, cfq = QATClassifier(**training), CFQClassifier(**training)
+    plain = QATClassifier(**training)
+    cfq = CFQClassifier(rounding=options.rounding, **training)
     # A plain teacher stops early; in a student's fit it takes over early_stopping.
     plain.set_params(teacher=FullPrecisionClassifier(**common))
     cfq.set_params(teacher=FullPrecisionClassifier(**common))

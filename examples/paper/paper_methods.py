@@ -47,14 +47,8 @@ TRAINING = {
     "Faithful CFQ, not settled": {"settle_fraction": 0.0},
 }
 
-#: Weights that are rounded in turn, and what holds the boundary from both sides then adds.
-IN_TURN = {
-    "Faithful CFQ, in turn": {"rounding": "in turn"},
-    "Faithful CFQ, in turn, no boundary": {
-        "rounding": "in turn",
-        "objective": FaithfulObjective(eta=0.0),
-    },
-}
+#: How the faithful method rounds if not all weights at once.
+IN_TURN = {"Faithful CFQ, in turn": {"rounding": "in turn"}}
 
 #: Post-training quantization with the widths of the faithful method.
 BY_OUTPUT = "CF-PTQ, widths per output"
