@@ -20,7 +20,7 @@ from paper_drawings import (
     draw_theory,
 )  # fmt: skip
 from paper_store import read_tidy
-from paper_tables import paper_claim, rst_table, summarise, targets, wide, with_main
+from paper_tables import FAITHFUL, paper_claim, rst_table, summarise, targets, wide, with_main
 
 #: Columns that only the CSV files have: a page is not as wide.
 TOO_WIDE = [
@@ -63,6 +63,10 @@ def render(table, folder):
         tables["budgets"] = wide(part, ["dataset", "bit_budget", "method"])
         tables["claim"] = paper_claim(table)
         figures["budgets"] = draw_budgets(table)
+    if "rounding" in studies:
+        asked = summary.study.isin(["main", "rounding"]) & summary.method.isin(FAITHFUL)
+        part = summary[asked & (summary.people == "everyone")]
+        tables["rounding"] = wide(part.sort_values("dataset", kind="stable"), ["dataset", "method"])
     for study in [study for study in ROWS if study in studies]:
         part = summary[(summary.study == study) & (summary.people != "held out")]
         tables[study] = wide(part, list(dict.fromkeys(["dataset", ROWS[study], "method"])))
