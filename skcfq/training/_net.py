@@ -51,7 +51,7 @@ class TrainingPlan:
     hold_epochs : int
         Epochs at the end in which integer weights stay as they are; only steps, clips and biases learn.
     order : sequence of tensor or None
-        Round weights in turn, see :class:`RoundInTurn`; None: all weights are rounded from the start.
+        Round weights in turn, see ``RoundInTurn``; None: all weights are rounded from the start.
     callbacks : tuple
         Further skorch callbacks.
     verbose : int
