@@ -282,7 +282,6 @@ class FaithfulObjective(BaseEstimator):
             factor = extra["point_shares"][counted, k]
             share.append(advised[counted] * factor)
             side.append({"recourse": 1, "short": -1}.get(name, 0) / factor)
-        asked = torch.zeros(len(weight))
         task = [1 / extra["near"], *(torch.zeros(len(each)) for each in row[1:])]
         row = torch.cat(row)
         asked = (-extra["short_margin"]).clamp(max=self.outer_margin)[row]

@@ -190,7 +190,7 @@ class RoundInTurn(Callback):
         if self.seen % self.every == 0:
             left = 1 - (1 + self.seen // self.every) / (1 + self.n_rounds)
             for layer, first in zip(quant_layers(net.module_), self.order, strict=True):
-                layer.hold_codes(first < 1 - left**SLOWER)
+                layer.hold_codes((first < 1 - left**SLOWER).to(layer.weight.device))
         self.seen += 1
 
 
