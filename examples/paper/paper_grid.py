@@ -7,7 +7,7 @@ import re
 
 import joblib
 from paper_data import ACTION_SETS, ADVISERS, SOURCES, TEACHERS
-from paper_methods import BY_OUTPUT, FAITHFUL, IN_TURN, MAIN, METHODS, PAPER, TRAINING
+from paper_methods import BY_OUTPUT, FAITHFUL, MAIN, METHODS, PAPER, TRAINING
 
 from skcfq._utils._errors import raise_problems
 
@@ -147,7 +147,8 @@ STUDIES = (
         settings=(Setting("4-bit activations on average", activation_budget=4),),
     ),
     Study(
-        "rounding", "Weights that are rounded in turn, at 4 bits.", ALL, tuple(IN_TURN), seeds=MAIN_SEEDS,
+        "rounding", "All weights rounded at once, at 4 bits.", ALL, ("Faithful CFQ, rounded together",),
+        seeds=MAIN_SEEDS,
     ),
     Study(
         "ablation", "Objectives term by term.", SMALL,

@@ -39,16 +39,13 @@ PAPER = {
 }
 
 #: How the faithful method trains, one decision at a time undone: from nearest rounding with learned
-#: widths, with one width per layer, with integer weights that learn until the end.
+#: widths, with one width per layer or per output, with all weights rounded at once.
 TRAINING = {
     "Faithful CFQ, rounded start": {"start": None, "allocation": None, "lr": 3e-3},
     "Faithful CFQ, widths per layer": {"allocation": RecourseSensitivity()},
     "Faithful CFQ, widths per output": {"allocation": RecourseSensitivity(per_channel=True)},
-    "Faithful CFQ, not settled": {"settle_fraction": 0.0},
+    "Faithful CFQ, rounded together": {"rounding": "together"},
 }
-
-#: How the faithful method rounds if not all weights at once.
-IN_TURN = {"Faithful CFQ, in turn": {"rounding": "in turn"}}
 
 #: Post-training quantization with the widths of the faithful method.
 BY_OUTPUT = "CF-PTQ, widths per output"
@@ -65,7 +62,7 @@ def all_methods(bit_budget, *, training=None, **common):
 
     methods |= {name: cfq(PaperObjective(**params)) for name, params in PAPER.items()}
     methods |= {name: cfq(FaithfulObjective(**params)) for name, params in FAITHFUL.items()}
-    methods |= {name: cfq(**params) for name, params in (TRAINING | IN_TURN).items()}
+    methods |= {name: cfq(**params) for name, params in TRAINING.items()}
     methods[BY_OUTPUT] = PTQClassifier(
         bit_budget=bit_budget, objective=OutputObjective(), bits=("ternary", 2, 3, 4, 5, 6, 7, 8),
         allocation=RecourseSensitivity(per_channel=True), **common,

@@ -13,7 +13,7 @@ SHOWN = {
     "newly_accepted": "newly accepted",
 }
 CELL = ["study", "dataset", "setting", "method", "bit_budget", "people", "calibrated"]
-FAITHFUL = ("Faithful CFQ", "Faithful CFQ, in turn")
+FAITHFUL = ("Faithful CFQ", "Faithful CFQ, rounded together")
 
 #: Methods without a faithful or a paper's recourse loss: what the best one of is a baseline.
 BASELINES = (

@@ -87,11 +87,12 @@ class CFQClassifier(BaseTrainedClassifier):
         Where training starts: ``None`` rounds the teacher's weights, ``OutputObjective()`` takes what
         post-training quantization makes of them. It needs widths that are settled before: an
         `allocation`, or one width in `bits`. A small `lr` keeps what it gives. ``"auto"``: see Notes.
-    rounding : {"together", "in turn"}, default="together"
+    rounding : {"auto", "together", "in turn"}, default="auto"
         ``"together"``: all weights are rounded all the time, and gradients pass straight through. ``"in turn"``: they are
         those of the teacher at first, and are rounded one share after the other, those
         first that matter most, while the others learn to make up for it [2]_. It needs a `start`. An objective with
         ``prepare_points`` then has its points drawn as often as they count, 102,400 for an epoch, 1,024 for a step.
+        ``"auto"``: see Notes.
     search_fraction : float, default=0.3
         Share of the epochs during which widths are searched, if they are learned.
     settle_fraction : float or "auto", default="auto"
@@ -237,7 +238,7 @@ class CFQClassifier(BaseTrainedClassifier):
         "calibration_fraction": [Interval(numbers.Real, 0, 1, closed="neither")],
         "allocation": [InstanceWith(["values"]), StrOptions({"auto"}), None],
         "start": [InstanceWith(["calibrate"]), StrOptions({"auto"}), None],
-        "rounding": [StrOptions({"in turn", "together"})],
+        "rounding": [StrOptions({"auto", "in turn", "together"})],
         "bits": ["array-like", numbers.Real, StrOptions({"ternary", "auto"})],
         "settle_fraction": [Interval(numbers.Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "lr": [Interval(numbers.Real, 0, None, closed="neither"), StrOptions({"auto"})],
@@ -261,7 +262,7 @@ class CFQClassifier(BaseTrainedClassifier):
         allocation="auto",
         pin=None,
         start="auto",
-        rounding="together",
+        rounding="auto",
         search_fraction=0.3,
         settle_fraction="auto",
         preprocessor="auto",
@@ -362,7 +363,10 @@ class CFQClassifier(BaseTrainedClassifier):
 
     def _trained_by(self, allocation, start):
         lr, settle_fraction = self.lr, self.settle_fraction
-        in_turn = self.rounding == "in turn" and start is not None
+        rounding = self.rounding
+        if rounding == "auto":
+            rounding = "in turn" if self._keeps_teacher else "together"
+        in_turn = rounding == "in turn" and start is not None
         if lr == "auto":
             at_4_bits = 3e-4 if self.activation_bits is None else 1e-3
             together = at_4_bits * 2.0 ** (4 - min(self.bit_budget, 8))
