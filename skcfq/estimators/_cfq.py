@@ -86,7 +86,7 @@ class CFQClassifier(BaseTrainedClassifier):
     start : "auto", OutputObjective, object with ``calibrate`` or None, default="auto"
         Where training starts: ``None`` rounds the teacher's weights, ``OutputObjective()`` takes what
         post-training quantization makes of them. It needs widths that are settled before: an
-        `allocation`, or one width in `bits`. A small `lr` keeps what it gives. ``"auto"``: see Notes.
+        `allocation`, or one width in `bits`. ``"auto"``: see Notes.
     rounding : {"auto", "together", "in turn"}, default="auto"
         ``"together"``: all weights are rounded all the time, and gradients pass straight through. ``"in turn"``: they are
         those of the teacher at first, and are rounded one share after the other, those
@@ -98,8 +98,8 @@ class CFQClassifier(BaseTrainedClassifier):
     settle_fraction : float or "auto", default="auto"
         Share of the epochs, the last, in which integer weights stay as they are, and only steps, clips and
         biases learn: rounded weights swing between levels otherwise, and what is deployed is what the
-        last swing left. ``"auto"`` is 0.5 after a `start` from post-training quantization, else 0. Weights
-        that are rounded in turn do not swing: it is about the others.
+        last swing left. ``"auto"`` is 0.5 after a `start` from post-training quantization, else 0. It is about
+        weights that are rounded together: others do not swing.
     preprocessor : {"auto"}, transformer or None, default="auto"
         How raw rows become the network's input. ``"auto"`` standardises numbers (columns of 0
         and 1 stay) and one-hot encodes everything else, a missing category being a category.
@@ -126,8 +126,8 @@ class CFQClassifier(BaseTrainedClassifier):
         steps, but at least 32.
     lr : float or "auto", default="auto"
         Learning rate of AdamW at the start; it falls to 0 along a cosine, and once more after integer
-        weights have settled. Of weights that are rounded in turn in units of their levels: ``"auto"`` is then
-        0.02. Else it is 3e-3, and after a `start` from post-training quantization 3e-4
+        weights have settled. Of weights that are rounded in turn it is in units of their levels, and ``"auto"`` is
+        0.02. Of others that is 3e-3, and after a `start` from post-training quantization 3e-4
         at 4 bits (1e-3 with rounded activations), in proportion to the distance of two levels: twice as
         much for each bit less.
     weight_decay : float, default=1e-2
@@ -200,11 +200,13 @@ class CFQClassifier(BaseTrainedClassifier):
     -----
     An objective with a true ``keeps_teacher``, as :class:`FaithfulObjective`, asks the quantized network to
     compute what the teacher does. Post-training quantization is nearly there, and training goes on
-    from it: for such an objective, ``start="auto"`` is ``OutputObjective(nearness=1.0)`` and ``allocation="auto"`` is
+    from it: for such an objective, ``start="auto"`` is ``OutputObjective(nearness=1.0)``, ``rounding="auto"`` is
+    ``"in turn"`` after a `start`, and ``allocation="auto"`` is
     ``RecourseSensitivity(per_channel=True, per_input=True)``, or ``FisherSensitivity`` if nobody among the
     training rows needs recourse and has advice; both are per layer if steps are, and inputs have no widths of
     their own if `bits` lists the widths. For other objectives, and where the
-    teacher has no ReLU layers of the sizes in `hidden_layer_sizes`, both are ``None``.
+    teacher has no ReLU layers of the sizes in `hidden_layer_sizes`, start and allocation are ``None``, and weights are
+    rounded together.
 
     Where inputs have widths of their own, the commonest column of each one-hot group is spared, see
     :func:`~skcfq.quantization.drop_reference_columns`: a category that the encoding does not know
@@ -331,8 +333,13 @@ class CFQClassifier(BaseTrainedClassifier):
         return getattr(self._objective(), "keeps_teacher", False)
 
     def _problems(self, frame):
-        problems = super()._problems(frame)
-        if self.rounding == "in turn" and self._recipe().start is None:
+        problems, recipe = super()._problems(frame), self._recipe()
+        if recipe.in_turn and recipe.settle_fraction > 0:
+            problems.append(
+                f"settle_fraction={self.settle_fraction!r} is about weights that are rounded together: give "
+                'rounding="together" too, or leave it out.'
+            )
+        if self.rounding == "in turn" and recipe.start is None:
             problems.append(
                 'rounding="in turn" starts from post-training quantization: give start=OutputObjective(), and '
                 "allocation or one width in bits."

@@ -271,7 +271,7 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
         searching = len(widths) > 1
         choosing = searching or self._chooses_activations
         asking = [objective, recipe.start, recipe.allocation if choosing else None]
-        teacher, space, advice = task.step(
+        teacher, space, advice, solve = task.step(
             "teacher",
             lambda: learn_teacher(
                 self,
@@ -291,7 +291,7 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
             batch.x, view.logits, self._target_index, table.merged, space, advice, batch.weight
         )
         in_turn = self._settled(recipe, lesson, network is twin).in_turn
-        lesson, codes = self._extended(lesson, batch.y, objective, network, view, seed, in_turn)
+        lesson, codes = self._extended(lesson, batch.y, objective, network, solve, seed, in_turn)
         recipe = self._settled(recipe, lesson, network is twin)
         widths = self._widths(recipe)[0]
         if recipe.per_input and searching:
@@ -321,17 +321,14 @@ class BaseQuantizedClassifier(ComparedMixin, BaseNetworkClassifier):
         task.done()
         return self
 
-    def _extended(self, lesson, codes, objective, network, view, seed, in_turn):
+    def _extended(self, lesson, codes, objective, network, solve, seed, in_turn):
         """The lesson and the class indices, with as many synthetic people as the objective asks for."""
         count = getattr(objective, "count_synthetic", None)
         n_weights = sum(layer.weight.numel() for layer in linear_layers(network))
         n = 0 if count is None else count(len(codes), n_weights, in_turn)
         if n == 0:
             return lesson, codes
-        lesson = with_synthetic(
-            lesson, n, seed, self._encode,
-            lambda frame: view.solve(self._solver(), frame, self.target_, lesson.space), in_turn,
-        )  # fmt: skip
+        lesson = with_synthetic(lesson, n, seed, self._encode, solve, in_turn)
         with torch.no_grad():
             labels = lesson.network(lesson.x[-n:]).argmax(1)
         return lesson, torch.cat([codes, labels])

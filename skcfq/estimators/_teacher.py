@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import os
 
 import joblib
@@ -73,6 +74,8 @@ def learn_teacher(estimator, teacher, table, *, named, want_recourse, solver):
     space : ActionSpace
     result : RecourseResult or None
         Of the merged rows, in encoded units alone.
+    solve : callable
+        Raw rows to the teacher's recourse, likewise and looked up likewise.
     """
     memory = check_memory(estimator.memory)
     key = None if memory.location is None else _fingerprint(teacher, table, named)
@@ -87,19 +90,30 @@ def learn_teacher(estimator, teacher, table, *, named, want_recourse, solver):
     space = bind_actions(
         estimator.actions, view.encoding, table.merged, table.merged_weight
     ).without_values()
-    if not want_recourse:
-        return fitted, space, None
-    with _lock(memory, f"{key}-recourse"):
-        solve = memory.cache(_keyed_solve, ignore=["view", "space", "frame"])
-        result = solve(key, estimator.actions, estimator.target_, solver, view, space, table.merged)
-    return fitted, space, result
+    solve = functools.partial(
+        _recourse, memory, key, estimator.actions, estimator.target_, solver, view, space
+    )
+    return fitted, space, solve(table.merged) if want_recourse else None, solve
+
+
+def _recourse(memory, key, actions, target, solver, view, space, frame):
+    """A teacher's recourse of raw rows, looked up by the teacher's key, the rows and what is asked."""
+    rows = None if key is None else joblib.hash(_hashed(frame))
+    with _lock(memory, f"{key}-{rows}"):
+        solved = memory.cache(_keyed_solve, ignore=["view", "space", "frame"])
+        return solved(key, rows, actions, target, solver, view, space, frame)
 
 
 def _fingerprint(teacher, table, named):
     """What a fitted teacher follows from, hashed."""
-    rows = pd.util.hash_pandas_object(table.frame, index=False).to_numpy()
+    rows = _hashed(table.frame)
     columns = [(str(name), str(dtype)) for name, dtype in table.frame.dtypes.items()]
     return joblib.hash((__version__, teacher, rows, columns, table.labels, table.weight, named))
+
+
+def _hashed(frame):
+    """Numbers that the values of each row follow from and no others do, faster than from its pickle."""
+    return pd.util.hash_pandas_object(frame, index=False).to_numpy()
 
 
 def _keyed_fit(key, teacher, table, named):
@@ -107,11 +121,8 @@ def _keyed_fit(key, teacher, table, named):
     return fit_teacher(teacher, table.frame, table.labels, table.weight, named)
 
 
-def _keyed_solve(key, actions, target, solver, view, space, frame):
-    """Recourse of a teacher's training rows, looked up by the teacher's key and what is asked.
-
-    Without raw rows, which training does not look at and which take longest to load.
-    """
+def _keyed_solve(key, rows, actions, target, solver, view, space, frame):
+    """Recourse of a teacher, without raw rows, which training does not look at and which take longest to load."""
     result = view.solve(solver, frame, target, space)
     return dataclasses.replace(result, counterfactual=result.counterfactual.iloc[:, :0])
 

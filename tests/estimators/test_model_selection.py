@@ -132,6 +132,7 @@ def test_a_second_grid_on_adult_finds_its_teachers(adult_search):
 
 
 def test_default_teacher_is_cached_once_per_fold(credit, tmp_path):
+    """With its recourse, of the training rows and of the synthetic people."""
     X, y = credit.data.head(240), credit.target.head(240)
     classifier = CFQClassifier(
         (4,),
@@ -143,7 +144,7 @@ def test_default_teacher_is_cached_once_per_fold(credit, tmp_path):
     search = GridSearchCV(classifier, {"bit_budget": BUDGETS}, cv=3, refit=False).fit(X, y)
     assert len(search.cv_results_["params"]) == 4
     cached = [path.parents[1].name for path in Path(tmp_path).rglob("output.pkl")]
-    assert sorted(cached) == ["_keyed_fit"] * 3 + ["_keyed_solve"] * 3
+    assert sorted(cached) == ["_keyed_fit"] * 3 + ["_keyed_solve"] * 6
 
 
 def test_without_memory_every_cell_fits_its_teacher(credit, tmp_path):
