@@ -60,8 +60,8 @@ def main():
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument(
         "--rounding",
-        choices=("together", "in turn"),
-        default="together",
+        choices=("auto", "together", "in turn"),
+        default="auto",
         help="of the faithful fits",
     )
     options = parser.parse_args()
