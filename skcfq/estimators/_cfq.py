@@ -210,7 +210,8 @@ class CFQClassifier(BaseTrainedClassifier):
 
     Where inputs have widths of their own, the commonest column of each one-hot group is spared, see
     :func:`~skcfq.quantization.drop_reference_columns`: a category that the encoding does not know
-    (``handle_unknown="ignore"``) is then treated as the commonest one.
+    (``handle_unknown="ignore"``) is then treated as the commonest one among the people learned from, synthetic ones
+    included.
 
     References
     ----------

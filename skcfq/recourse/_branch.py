@@ -7,15 +7,23 @@ import torch
 from ._base import MARGIN
 from ._dual import Dual, snap_inwards
 from ._greedy import ascend
+from ._intervals import IntervalRelaxation
 from ._layers import read_layers
 from ._polish import shrink
+from ._pool import Pool
 from ._regions import Extent, Regions, choice_slices
 from ._relaxation import Relaxation
+from ._steady import WIGGLE, steady
 
 #: With less margin than this nobody gets the target, whatever the rounding.
 IMPOSSIBLE = -1e-6
 #: Numeric limits that are nearer than this are one value, in units of cost.
 POINT = 1e-8
+#: What is cheaper by less than this, in units of cost, is of no interest where activations are rounded: an action has to hold
+#: right beside where it ends.
+HAIR = 5e-6
+#: Regions looked at together, and where activations are rounded, so that regions have to be small and many.
+N_REGIONS, N_SMALL = 256, 2048
 
 
 class BranchAndBound:
@@ -42,7 +50,8 @@ class BranchAndBound:
         self.u, self.choice = problem.start()
         self.cost = problem.x.new_full((len(problem.x),), torch.inf)
         layers = read_layers(margin.logits)
-        self.relaxation = Relaxation(layers, problem)
+        self.rounds = any(layer.step is not None for layer in layers)
+        self.relaxation = (IntervalRelaxation if self.rounds else Relaxation)(layers, problem)
         self.versus = _versus(problem.target, len(layers[-1].bias))  # (n, C - 1, C)
         self.parts = choice_slices(problem)
         self.limited = problem.max_changes < problem.low.shape[1] + problem.q
@@ -51,29 +60,29 @@ class BranchAndBound:
 
     def budget(self):
         """What an action must cost less than to be of interest, (n,)."""
-        return torch.where(torch.isinf(self.cost), self.dearest, self.cost * (1 - self.gap))
+        least = self.cost * (1 - self.gap)
+        if self.rounds:
+            least = torch.minimum(least, self.cost - HAIR)
+        return torch.where(torch.isinf(self.cost), self.dearest, least)
 
     def offer(self, person, u, choice):
         """Keep states that are valid and cheaper than the best ones of their people."""
         cost = self.problem.select(person).cost(u, choice)
         rows = (cost < self.cost[person]).nonzero().squeeze(1)
         part = self.problem.select(person[rows])
-        valid = self.margin(part.encode(u[rows], choice[rows]), part.target) >= MARGIN
-        rows = rows[valid]
+        rows = rows[steady(self.margin, part, u[rows], choice[rows])]
         # The last one written stays: of several of one person, the cheapest.
         for row in rows[cost[rows].argsort(descending=True, stable=True)].tolist():
             self.u[person[row]], self.choice[person[row]] = u[row], choice[row]
             self.cost[person[row]] = cost[row]
 
-    def run(self, time_limit, n_regions=256):
+    def run(self, time_limit):
         """Search until everything is proven or the time is up.
 
         Parameters
         ----------
         time_limit : float
             Seconds for each person.
-        n_regions : int, default=256
-            Regions looked at together.
 
         Returns
         -------
@@ -82,30 +91,45 @@ class BranchAndBound:
         """
         n = len(self.cost)
         bound = torch.full_like(self.cost, torch.inf)
-        seconds = torch.zeros_like(self.cost)
-        pool = Regions.whole(self.problem)
-        while len(pool):
-            began = time.perf_counter()
-            first = _best_of_each(pool, n_regions)
-            rest = torch.ones(len(pool), dtype=torch.bool)
-            rest[first] = False
-            batch, people = pool.take(first), pool.person[first]
+        seconds, given_up = torch.zeros_like(self.cost), torch.zeros(n, dtype=torch.bool)
+        pool = Pool(
+            Regions.whole(self.problem), N_SMALL if self.rounds else N_REGIONS,
+            lambda regions: regions.bound < self.budget()[regions.person],
+        )  # fmt: skip
+        began = time.perf_counter()
+        while len(batch := pool.take()):
+            people = batch.person
             points = ~self._free(batch).any(dim=1)
             rows, scores, states = self._narrow(batch)
             batch, points = batch.take(rows), points[rows]
             self.offer(*states)
-            self._polish(batch.bound, states)
+            if self.rounds:
+                self.offer(*self._corners(batch))
+            else:
+                self._polish(batch.bound, states)
             stuck, children = batch.take(points), self._split(batch.take(~points), scores[~points])
             bound.scatter_reduce_(0, stuck.person, stuck.bound, "amin")
-            pool = Regions.join([pool.take(rest), children])
-            pool = pool.take(pool.bound < self.budget()[pool.person])
-            share = torch.bincount(people, minlength=n) / len(people)
-            seconds += share * (time.perf_counter() - began)
-            late = (seconds > time_limit)[pool.person]
-            bound.scatter_reduce_(0, pool.person[late], pool.bound[late], "amin")
-            pool = pool.take(~late)
+            pool.put(children)
+            now = time.perf_counter()
+            seconds += torch.bincount(people, minlength=n) / len(people) * (now - began)
+            began = now
+            late = (seconds > time_limit) & ~given_up
+            if late.any():
+                left, given_up = pool.give_up(late), given_up | late
+                bound.scatter_reduce_(0, left.person, left.bound, "amin")
         found = torch.isfinite(self.cost)
         return torch.where(found, torch.minimum(bound, self.budget()), bound)
+
+    def _corners(self, regions):
+        """The cheapest state of each region whose choices are settled, with whose they are."""
+        settled = ~self._free(regions)[:, regions.low.shape[1] :].any(dim=1)
+        regions = regions.take(settled)
+        choice = torch.full_like(regions.stay, -1, dtype=torch.int64)
+        for k, part in enumerate(self.parts):
+            moved = regions.open[:, part].any(dim=1)
+            pick = part.start + regions.open[:, part].long().argmax(dim=1)
+            choice[:, k] = torch.where(moved, pick, -1)
+        return regions.person, regions.anchor(), choice
 
     def _narrow(self, regions):
         """Bound regions and cut off what cannot be cheapest, in place.
@@ -143,6 +167,8 @@ class BranchAndBound:
             jumps = torch.where(tighter, jump, jumps)
             u, picks = torch.where(tighter, state[0], u), torch.where(tighter, state[1], picks)
             regions.bound = torch.maximum(regions.bound, bound)
+        if self.rounds:
+            alive &= self._decide(regions, hidden, versus, threshold, budget, u, picks)
         alive &= snap_inwards(regions, self.problem.unit) & (regions.bound < budget)
         for k, slots in enumerate(self.parts):
             alive &= regions.stay[:, k] | regions.open[:, slots].any(dim=1)
@@ -150,8 +176,34 @@ class BranchAndBound:
         # Where nothing of this is left, what each feature can add decides.
         scores = self.relaxation.blame(hidden, versus) + jumps + 1e-6 * part.abs().amax(dim=1)
         rows = alive.nonzero().squeeze(1)
+        if self.rounds:  # what just reaches a level does not hold right beside
+            u += 1.1 * (WIGGLE[0] * u + WIGGLE[1] * u.sign())
         states = self.problem.select(person[rows]).project(u[rows], picks[rows])
         return rows, scores[rows], (person[rows], *states)
+
+    def _decide(self, regions, hidden, versus, threshold, budget, u, picks):
+        """Bound small regions by the levels of the first layer that a valid action must have, in place.
+
+        Returns
+        -------
+        tensor of bool, shape (N,)
+            False where there is no such level.
+        """
+        possible, unit, side, limit = self.relaxation.decide(hidden, versus, threshold)
+        rows = (possible & (unit >= 0)).nonzero().squeeze(1)
+        if len(rows):
+            part, unit, side = regions.take(rows), unit[rows], side[rows]
+            constant, number, choice = self.relaxation.output(part.person, unit)
+            need = side * (limit[rows] - constant)
+            need = need - 1e-11 * (1 + need.abs())
+            bound, _, *state = self._bargain(
+                part, side[:, None] * number, side[:, None] * choice, need, budget[rows]
+            )
+            part.bound = torch.maximum(part.bound, bound)
+            for name, value in vars(part).items():
+                getattr(regions, name)[rows] = value
+            u[rows], picks[rows] = state
+        return possible
 
     def _bargain(self, regions, number, choice, need, budget):
         """Lower bounds, what loosens them, and states near them; tightens regions in place."""
@@ -242,13 +294,3 @@ def _versus(target, n_classes):
     unit = torch.eye(n_classes, dtype=torch.float64)
     others = torch.stack([torch.cat([unit[:t], unit[t + 1 :]]) for t in range(n_classes)])
     return unit[target][:, None] - others[target]
-
-
-def _best_of_each(pool, n_regions):
-    """Indices of the regions to look at: each person's lowest bounds, the same number of each."""
-    order = pool.bound.argsort(stable=True)
-    order = order[pool.person[order].argsort(stable=True)]
-    count = torch.bincount(pool.person)
-    start = (count.cumsum(0) - count)[pool.person[order]]
-    rank = torch.arange(len(order)) - start
-    return order[rank.argsort(stable=True)[:n_regions]]

@@ -75,15 +75,24 @@ def _relax_levels(low, high, step, top):
     corners, or a line from the left end over the corners, whichever is lowest in the middle. The
     line below is the same of the mirrored function.
     """
-    top = low.new_tensor(top)  # also one for each unit
-    first = (low / step).round().clamp(min=0).minimum(top)
-    last = (high / step).round().clamp(min=0).minimum(top)
-    high_slope, high_offset = _cover(low, high, first, last, step)
-    # activation(a) = top * step - mirrored(top * step - a), and its line below is the mirror
-    # image of that one's line above.
-    span = top * step
-    slope, offset = _cover(span - high, span - low, top - last, top - first, step)
-    return Lines(slope, span - offset - slope * span, high_slope, high_offset)
+    top = torch.as_tensor(top).to(low).expand_as(low)  # also one for each unit
+    first, last = ((each / step).round().clamp(min=0).minimum(top) for each in (low, high))
+    lines = Lines(torch.zeros_like(low), first * step, torch.zeros_like(low), first * step)
+    # Where regions are small, mostly one level is in reach.
+    at = (last > first).reshape(-1).nonzero().squeeze(1)
+    if len(at):
+        low, high, first, last, top = (
+            each.reshape(-1).index_select(0, at) for each in (low, high, first, last, top)
+        )
+        # activation(a) = top * step - mirrored(top * step - a), and its line below is the mirror
+        # image of that one's line above.
+        span = top * step
+        above = _cover(low, high, first, last, step)
+        slope, offset = _cover(span - high, span - low, top - last, top - first, step)
+        found = slope, span - offset - slope * span, *above
+        for value, part in zip(vars(lines).values(), found, strict=True):
+            value.view(-1).index_copy_(0, at, part)
+    return lines
 
 
 def _cover(low, high, first, last, step):

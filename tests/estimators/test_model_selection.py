@@ -442,4 +442,5 @@ def test_score_of_a_frame_is_the_score_of_its_parts(credit, fitted):
     X = credit.data
     whole = fitted.recourse(X)
     parts = pd.concat([fitted.recourse(X.iloc[i : i + 150]) for i in range(0, 600, 150)])
-    pd.testing.assert_frame_equal(whole, parts)
+    # The search ends within a hundred-thousandth of a change, where rounding decides.
+    pd.testing.assert_frame_equal(whole, parts, rtol=1e-4)

@@ -8,7 +8,7 @@ import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
-from skcfq import CFQClassifier, QATClassifier
+from skcfq import CFQClassifier, FaithfulObjective, QATClassifier
 from skcfq.quantization import drop_reference_columns, linear_layers, quant_layers
 from skcfq.training import deployed
 
@@ -19,6 +19,8 @@ def test_trap_pruned_weights_revived_by_later_training(credit, teacher, classifi
         (16, 8), teacher=FrozenEstimator(teacher), prune_fraction=0.3, weight_decay=0.1,
         max_epochs=4, lr=0.02, random_state=0,
     )  # fmt: skip
+    if classifier is CFQClassifier:
+        model.set_params(objective=FaithfulObjective(n_synthetic=0))
     fitted = clone(model).fit(credit.data, credit.target)
     network = teacher.net_.module_
     if classifier is CFQClassifier:  # its inputs have widths of their own

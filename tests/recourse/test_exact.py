@@ -14,6 +14,7 @@ from skcfq.datasets import make_recourse_classification
 from skcfq.recourse import Problem, read_layers
 from skcfq.recourse._base import MARGIN, Margin
 from skcfq.recourse._dual import Dual
+from skcfq.recourse._intervals import IntervalRelaxation
 from skcfq.recourse._regions import Extent, Regions
 from skcfq.recourse._relaxation import Relaxation, relax
 from skcfq.recourse._scatter import random_states
@@ -195,9 +196,10 @@ def states_within(problem, regions, random):
         yield part, u, choice, inside
 
 
+@pytest.mark.parametrize("relaxed", [Relaxation, IntervalRelaxation])
 @pytest.mark.parametrize("quantized", [False, True, "units"])
 @pytest.mark.parametrize("kind", ["free", "few changes", "weights", "l2", "mixed"])
-def test_bounds_hold_for_every_action_of_a_region(kind, quantized):
+def test_bounds_hold_for_every_action_of_a_region(kind, quantized, relaxed):
     """No action has more margin than the relaxation says, nor is cheaper than the dual says."""
     n_seen = 0
     for seed in range(3):
@@ -209,7 +211,7 @@ def test_bounds_hold_for_every_action_of_a_region(kind, quantized):
         margin = Margin(w.logits, torch.float64)
         regions = random_regions(problem, random)
         budget = torch.full((len(regions),), 3.0, dtype=torch.float64)
-        relaxation = Relaxation(read_layers(margin.logits), problem)
+        relaxation = relaxed(read_layers(margin.logits), problem)
         reach = Extent(problem, regions, budget)
         versus = torch.tensor([[-1.0, 1.0]], dtype=torch.float64)
         hidden = relaxation.hidden(regions, reach)
@@ -289,7 +291,8 @@ def test_a_place_that_is_given_up_may_be_taken_by_another_feature():
     assert regions.high[0, 2] >= 1.04
 
 
-def test_bounds_are_exact_at_a_point():
+@pytest.mark.parametrize("relaxed", [Relaxation, IntervalRelaxation])
+def test_bounds_are_exact_at_a_point(relaxed):
     w = world(1, quantized=True)
     x = torch.from_numpy(w.space.encoding.encode(w.train).astype(np.float32)).double()
     target = torch.ones(len(x), dtype=torch.int64)
@@ -298,7 +301,7 @@ def test_bounds_are_exact_at_a_point():
     regions = Regions.whole(problem)
     regions.low[:], regions.high[:], regions.open[:] = 0.0, 0.0, False
     reach = Extent(problem, regions, torch.ones(len(x), dtype=torch.float64))
-    relaxation = Relaxation(read_layers(margin.logits), problem)
+    relaxation = relaxed(read_layers(margin.logits), problem)
     hidden = relaxation.hidden(regions, reach)
     versus = torch.tensor([[-1.0, 1.0]], dtype=torch.float64)
     constant, number, choices = relaxation.above(regions.person, hidden, 2, versus)

@@ -1,0 +1,118 @@
+"""Small regions of networks with rounded activations: patterns of levels, and regions that are put by."""
+
+import numpy as np
+import pytest
+import torch
+
+from skcfq import ExactSolver, GreedySolver
+from skcfq.recourse import Problem, read_layers
+from skcfq.recourse._base import MARGIN, Margin
+from skcfq.recourse._intervals import MOST_OPEN, IntervalRelaxation
+from skcfq.recourse._pool import AT_HAND, Pool, best_of_each
+from skcfq.recourse._regions import Extent, Regions
+from tests.recourse.brute import ACTION_SETS, world
+
+
+def small_regions(problem, random, size):
+    """Boxes of a size, in units of cost, anywhere in the action sets, without choices."""
+    regions = Regions.join([Regions.whole(problem)] * 20)
+    low, high = regions.low.clone(), regions.high.clone()
+    start = low + torch.from_numpy(random.random(low.shape)) * (high - low)
+    regions.low[:] = start
+    regions.high[:] = torch.minimum(high, start + size)
+    regions.open[:] = False
+    return regions
+
+
+@pytest.mark.parametrize("name", ["free", "weights"])
+@pytest.mark.parametrize("quantized", [True, "units"])
+def test_patterns_tell_where_a_margin_is_reached(name, quantized):
+    """No random point of a region that is impossible is valid, and a valid one is on the side of the limit."""
+    n_impossible = n_sided = n_valid = 0
+    for seed in range(6):
+        random = np.random.default_rng(seed)
+        w = world(seed, ACTION_SETS[name], quantized=quantized)
+        x = torch.from_numpy(w.space.encoding.encode(w.train).astype(np.float32)).double()
+        problem = Problem(w.space, w.space.rows(w.train), x, torch.ones(len(x), dtype=torch.int64))
+        margin = Margin(w.logits, torch.float64)
+        relaxation = IntervalRelaxation(read_layers(margin.logits), problem)
+        for size in (0.02, 0.2, 1.0):
+            regions = small_regions(problem, random, size)
+            extent = Extent(problem, regions, torch.full((len(regions),), 1e3))
+            hidden = relaxation.hidden(regions, extent)
+            versus = torch.tensor([[[-1.0, 1.0]]], dtype=torch.float64).expand(len(regions), 1, 2)
+            threshold = torch.full((len(regions),), MARGIN, dtype=torch.float64)
+            possible, unit, side, limit = relaxation.decide(hidden, versus, threshold)
+            few = (hidden[0].spread > 0).sum(dim=1) <= MOST_OPEN
+            assert possible[~few].all()
+            assert (unit[~few] == -1).all()
+            part, sided = problem.select(regions.person), unit >= 0
+            output = relaxation.output(regions.person, unit.clamp(min=0))
+            for _ in range(40):
+                share = torch.from_numpy(random.random(regions.low.shape))
+                u = regions.low + share * (regions.high - regions.low)
+                choice = torch.full_like(regions.stay, -1, dtype=torch.int64)
+                valid = margin(part.encode(u, choice), part.target) >= MARGIN
+                assert not valid[~possible].any()
+                reached = output[0] + (output[1] * u).sum(dim=1)
+                assert (side * (reached - limit) >= -1e-9)[valid & sided].all()
+                n_valid += int(valid[sided].sum())
+            n_impossible += int((~possible).sum())
+            n_sided += int(sided.sum())
+    assert min(n_impossible, n_sided, n_valid) > 100
+
+
+def test_regions_that_are_put_by_come_back():
+    """Nothing is lost, the lowest bounds come first, and who is given up is gone everywhere."""
+    random = np.random.default_rng(0)
+    w = world(0, ACTION_SETS["free"])
+    x = torch.from_numpy(w.space.encoding.encode(w.train).astype(np.float32)).double()
+    problem = Problem(w.space, w.space.rows(w.train), x, torch.ones(len(x), dtype=torch.int64))
+    n, size = len(x), 4
+    many = Regions.join([Regions.whole(problem)] * (3 * AT_HAND))
+    many.bound = torch.from_numpy(random.permutation(len(many)).astype(float))
+    pool = Pool(many.take(slice(0, n)), size, lambda regions: regions.bound != 5.0)
+    for start in range(n, len(many), n):
+        pool.put(many.take(slice(start, start + n)))
+        assert len(pool.at_hand) <= AT_HAND * size
+    assert len(pool.put_by) > 1
+    late = torch.zeros(n, dtype=torch.bool)
+    late[2] = True
+    given_up = set(pool.give_up(late).bound.tolist())
+    assert given_up | {5.0} == set(many.bound[many.person == 2].tolist()) | {5.0}
+    everyone = torch.ones(n, dtype=torch.bool)
+    at_hand = pool.at_hand
+    pool.at_hand = at_hand.take(slice(0, 0))  # as if all of it had been given up
+    seen = at_hand.bound.tolist()
+    while len(taken := pool.take()):
+        assert len(taken) <= size
+        seen += taken.bound.tolist()
+    assert set(seen) | {5.0} == set(many.bound[many.person != 2].tolist()) | {5.0}
+    assert len(seen) == len(set(seen))
+    assert len(pool.give_up(everyone)) == 0
+
+
+def test_everybody_has_their_turn():
+    w = world(0, ACTION_SETS["free"])
+    x = torch.from_numpy(w.space.encoding.encode(w.train).astype(np.float32)).double()
+    problem = Problem(w.space, w.space.rows(w.train), x, torch.ones(len(x), dtype=torch.int64))
+    whole = Regions.whole(problem)
+    regions = Regions.join([whole.take(slice(0, 1))] * 5 + [whole.take(slice(1, 2))] * 2)
+    regions.bound = torch.tensor([5.0, 1, 4, 2, 3, 9, 8], dtype=torch.float64)
+    first = best_of_each(regions, 4)
+    assert sorted(regions.bound[first].tolist()) == [1, 2, 8, 9]
+
+
+def test_what_is_proven_holds_beside_where_it_ends():
+    """Of a network with rounded activations: nothing cheaper than the bound by a search from elsewhere."""
+    w = world(3, ACTION_SETS["free"], quantized=True)
+    exact = ExactSolver(time_limit=20.0).solve(w.logits, w.train, 1, w.space)
+    greedy = GreedySolver(n_trades=3000).solve(w.logits, w.train, 1, w.space)
+    needed = exact.needed
+    assert needed.sum() > 5
+    assert set(exact.status[needed]) <= {"optimal", "infeasible", "found"}
+    assert (exact.success >= greedy.success).all()
+    both = needed & greedy.success
+    assert (greedy.cost[both] >= exact.bound[both] * (1 - 1e-9)).all()
+    assert (exact.cost[both] <= greedy.cost[both] * (1 + 1e-9)).all()
+    assert (exact.cost - exact.bound)[needed & exact.success].max() < 1e-4 * 3
