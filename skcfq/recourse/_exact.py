@@ -19,7 +19,8 @@ class ExactSolver(BaseSolver):
     regions of all people go through the network together.
 
     Networks are linear layers with ReLUs, in full precision, with quantized weights, or with
-    activations rounded to levels; also logistic regression. Every constraint and cost of
+    activations rounded to levels; also logistic regression. Rounded activations are bounded by intervals, and where
+    few levels are open in a region, all their patterns are tried. Every constraint and cost of
     :class:`~skcfq.ActionSet` is taken as it is. Euclidean costs are bounded through their
     squares, mixed costs by the mix of both bounds.
 
@@ -43,7 +44,9 @@ class ExactSolver(BaseSolver):
     -----
     The status is "optimal" (no cheaper action but for `gap`), "infeasible" (no action of the set
     gets the target), "found" or "not found" (the time was up). "Optimal" is meant among actions
-    that reach the target with a margin of 2e-5 logits, which keeps rounding from undoing them.
+    that reach the target with a margin of 2e-5 logits, which keeps rounding from undoing them. Where activations are
+    rounded, an action has to hold right beside where it ends, too, and what is cheaper by less than 5e-6 units of cost is not
+    looked for: of the cheapest actions, some hundredths of a unit and less, the status is then "found", with a bound as near.
 
     References
     ----------

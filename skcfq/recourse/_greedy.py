@@ -7,7 +7,7 @@ from ._barter import barter
 from ._base import MARGIN, BaseSolver, no_bound
 from ._inside import look_inside
 from ._linear import cheapest_linear
-from ._lines import scan
+from ._lines import fan, scan
 from ._polish import descend_l2, reach_limits, shrink, sweep
 from ._rebuild import rebuild
 from ._rescue import ascend_blind
@@ -37,7 +37,7 @@ class GreedySolver(BaseSolver):
     from random actions. Where few features may move, or move in steps, so is everybody: slopes
     mislead where a network bends, and know nothing of what whole steps leave over. Where
     activations are quantized, a decision may flip and flip back within a thousandth of a change:
-    there everybody's cost is also lowered along lines, by building actions up again in small steps, and by
+    there everybody's cost is also lowered along lines and rays, by building actions up again in small steps, and by
     random trades, and advice holds right beside where it ends as well, so that rounding cannot undo it.
 
     Parameters
@@ -165,8 +165,9 @@ class GreedySolver(BaseSolver):
             random = torch.Generator().manual_seed(1)
             if margin.rounds:
                 offer(problem, everyone, [scan(margin, problem, best_u, best_choice)])
-                state = rebuild(margin, problem, best_u, best_choice, random)
-                keep(problem, everyone, *state, problem.margins(margin, *state))
+                for search in (rebuild, fan):
+                    state = search(margin, problem, best_u, best_choice, random)
+                    keep(problem, everyone, *state, problem.margins(margin, *state))
             state = barter(margin, problem, best_u, best_choice, self.n_trades, random)
             state = (*state, problem.margins(margin, *state))
             keep(problem, everyone, *state)  # shortened, it may end on an edge

@@ -179,7 +179,6 @@ class IntervalRelaxation(Relaxation):
             scores[free, length.shape[1] + k] = (rate[free] * width).sum(dim=1)
         return scores
 
-
     def output(self, person, unit):
         """Outputs of the first layer as functions of the action.
 
@@ -257,9 +256,7 @@ class IntervalRelaxation(Relaxation):
         jumps = self.layers[0].step * self.weights[1].T[at]  # (N, k, H)
         low, high = loosened(*[start[:, None] + high.to(jumps) @ jumps] * 2)
         for i, layer in enumerate(self.layers[1:-1], start=1):
-            low, high = loosened(
-                *self._linear(i + 1, activate(layer, low), activate(layer, high))
-            )
+            low, high = loosened(*self._linear(i + 1, activate(layer, low), activate(layer, high)))
         rows = versus[:, None]
         most = rows.clamp(min=0) @ high[..., None] + rows.clamp(max=0) @ low[..., None]
         return (most.squeeze(3) >= threshold[:, None, None]).all(dim=2)

@@ -75,7 +75,9 @@ def test_targets_compare_with_the_paper_and_with_the_best_baseline():
 def test_targets_have_weights_rounded_together_against_the_same_baselines():
     gaps = {"Faithful CFQ": 0.1, "CFQ": 0.4, "CF-PTQ": 0.2}
     main = table_of({(name, 4, 0): {"abs_recourse_gap": gap} for name, gap in gaps.items()})
-    other = table_of({("Faithful CFQ, rounded together", 4, 0): {"abs_recourse_gap": 0.05}}, "rounding")
+    other = table_of(
+        {("Faithful CFQ, rounded together", 4, 0): {"abs_recourse_gap": 0.05}}, "rounding"
+    )
     found = targets(pd.concat([main, other])).set_index("method")
     assert found["share of the best baseline's (aim: 0.5)"].to_dict() == {
         "Faithful CFQ": "0.50 (CF-PTQ)", "Faithful CFQ, rounded together": "0.25 (CF-PTQ)",

@@ -7,7 +7,7 @@ from skcfq import GreedySolver
 from skcfq.recourse import _problem, _scatter
 from skcfq.recourse._base import MARGIN
 from skcfq.recourse._cheaper import take_cheapest
-from skcfq.recourse._lines import scan
+from skcfq.recourse._lines import fan, scan
 from skcfq.recourse._polish import sweep
 from skcfq.recourse._rebuild import rebuild
 from skcfq.recourse._scatter import random_states
@@ -19,6 +19,10 @@ from tests.recourse.test_problem import assert_allowed, bound
 
 def again(margin, problem, u, choice):
     return rebuild(margin, problem, u, choice, torch.Generator().manual_seed(1))
+
+
+def rays(margin, problem, u, choice):
+    return fan(margin, problem, u, choice, torch.Generator().manual_seed(1))
 
 
 class Jump:
@@ -85,6 +89,28 @@ def test_an_action_of_two_features_is_made_smaller_where_that_holds(problem):
     torch.testing.assert_close(smaller[:, 0], smaller[:, 1])
 
 
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_a_window_that_two_features_reach_together_is_found(problem, side):
+    """From a large change of one; no line of one feature leads through it, nor a small step towards it."""
+
+    class Together(Jump):
+        def __call__(self, z, target):
+            columns = problem.columns[:2]
+            u = (z - problem.x[0])[:, columns] / problem.rate[:2]
+            inside = ((u[:, 0] - 0.1).abs() < 0.05) & ((side * u[:, 1] - 0.15).abs() < 0.05)
+            return torch.where(inside, 1.0, super().__call__(z, target))
+
+    problem.low[:, :2], problem.high[:, :2] = -1.0, 1.0
+    if side > 0:
+        problem.low[:, 1] = 0.0  # where a direction is closed, rays turn round
+    margin = Together(problem, lambda size: size >= 0.5)
+    start = moved(problem, 0.5)
+    assert torch.equal(scan(margin, problem, *start)[0], start[0])
+    u, _ = rays(margin, problem, *start)
+    assert ((u[:, 0] - 0.1).abs() < 0.05).all()
+    assert ((side * u[:, 1] - 0.15).abs() < 0.05).all()
+
+
 def test_a_single_choice_that_costs_less_is_taken(problem):
     class Chosen(Jump):
         """Any other category is as good as a large change."""
@@ -101,7 +127,7 @@ def test_a_single_choice_that_costs_less_is_taken(problem):
     torch.testing.assert_close(problem.cost(u, choice), least.min(dim=1).values)
 
 
-@pytest.mark.parametrize("search", [scan, again])
+@pytest.mark.parametrize("search", [scan, again, rays])
 @pytest.mark.parametrize("kind", ACTION_SETS)
 def test_what_holds_is_kept_and_nothing_costs_more(kind, search):
     cheaper = 0
@@ -121,7 +147,7 @@ def test_what_holds_is_kept_and_nothing_costs_more(kind, search):
     assert cheaper > 0
 
 
-@pytest.mark.parametrize("search", [scan, again])
+@pytest.mark.parametrize("search", [scan, again, rays])
 def test_who_is_refused_stays(problem, search):
     margin = Jump(problem, lambda size: size < 0)
     u, choice = moved(problem, 0.5)
