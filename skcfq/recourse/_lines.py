@@ -82,7 +82,7 @@ def fan(margin, problem, u, choice, generator):
             size = -size.clamp(min=1e-6).log()  # all proportions alike
             up = (side < 0.5) & (part.high[:, moved] > 0) | (part.low[:, moved] == 0)
             ray = torch.zeros_like(u)
-            ray[:, moved] = torch.where(up, 1.0, -1.0) * (size / size.sum())
+            ray[:, moved] = (torch.where(up, 1.0, -1.0) * (size / size.sum())).to(u)
             kept = choice if i % 2 else torch.full_like(choice, -1)
             room = cost - part.paid(kept).sum(dim=1)
             tried = share * room[:, None] * ray  # (times, n, m)
