@@ -8,6 +8,9 @@ from ._branch import BranchAndBound
 from ._greedy import GreedySolver
 from ._layers import read_layers
 
+#: People searched together where activations are rounded: their regions are so many that memory would run short.
+N_ROUNDED = 16
+
 
 class ExactSolver(BaseSolver):
     """The cheapest recourse of ReLU networks, with proof.
@@ -91,7 +94,11 @@ class ExactSolver(BaseSolver):
     def _search(self, margin, problem):
         start = GreedySolver() if self.start is None else self.start
         u, choice, _ = start._search(margin, problem)
-        search = BranchAndBound(margin, problem, self.gap)
-        search.offer(torch.arange(len(u)), u, choice)
-        bound = search.run(self.time_limit)
-        return search.u, search.choice, bound
+        bound = torch.empty(len(u), dtype=u.dtype)
+        together = N_ROUNDED if margin.rounds else max(1, len(u))
+        for rows in torch.arange(len(u)).split(together):
+            search = BranchAndBound(margin, problem.select(rows), self.gap)
+            search.offer(torch.arange(len(rows)), u[rows], choice[rows])
+            bound[rows] = search.run(self.time_limit)
+            u[rows], choice[rows] = search.u, search.choice
+        return u, choice, bound
