@@ -210,7 +210,7 @@ def test_bounds_hold_for_every_action_of_a_region(kind, quantized, relaxed):
         problem = Problem(w.space, w.space.rows(w.train), x, target)
         margin = Margin(w.logits, torch.float64)
         regions = random_regions(problem, random)
-        budget = torch.full((len(regions),), 3.0, dtype=torch.float64)
+        budget = torch.from_numpy(random.uniform(0.3, 3.0, len(regions)))
         relaxation = relaxed(read_layers(margin.logits), problem)
         reach = Extent(problem, regions, budget)
         versus = torch.tensor([[-1.0, 1.0]], dtype=torch.float64)
