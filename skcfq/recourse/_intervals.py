@@ -137,7 +137,6 @@ class IntervalRelaxation(Relaxation):
         present = self.present[regions.person[rows], k]
         least = torch.where(stay[rows, None], 0.0, torch.inf).expand(-1, width)
         most = -least
-        most = torch.where(stay[rows, None], 0.0, most)
         for c, column in zip(range(part.start, part.stop), open_[rows].T, strict=True):
             value = self.per_choice[:, c] - present
             least = torch.where(column[:, None], torch.minimum(least, value), least)
@@ -159,17 +158,11 @@ class IntervalRelaxation(Relaxation):
         -------
         tensor of shape (N, m + q)
         """
-        own = []
-        for j in range(len(hidden), 0, -1):
-            rows = rows @ self.weights[j]
-            lines = hidden[j - 1].lines
-            own.append(rows.abs().sum(dim=1) * hidden[j - 1].gap)
-            up, down = rows.clamp(min=0), rows.clamp(max=0)
-            rows = up * lines.high_slope[:, None] + down * lines.low_slope[:, None]
+        own = [rows.abs().sum(dim=1) * layer.gap for layer, rows in self._carried(hidden, rows)]
         carried = 0.0
         for j in range(len(hidden) - 1, -1, -1):
             # A layer's inputs are as uncertain as the levels before it.
-            rate = (own[len(hidden) - 1 - j] + carried) / hidden[j].width
+            rate = (own[-1 - j] + carried) / hidden[j].width
             if j:
                 carried = (rate @ self.sizes[j]) * hidden[j - 1].spread
         length, open_choices = hidden[0].parts

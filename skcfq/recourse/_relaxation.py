@@ -234,14 +234,18 @@ class Relaxation:
         -------
         tensor of shape (N, m + q), or 0.0 without hidden layers
         """
-        total = 0.0
+        carried = self._carried(hidden, rows)
+        return sum(
+            torch.einsum("nrh,nhf->nf", rows.abs(), layer.looseness) for layer, rows in carried
+        )
+
+    def _carried(self, hidden, rows):
+        """Each hidden layer, the last one first, and the functions of the logits as those of its activations."""
         for j in range(len(hidden), 0, -1):
-            rows = rows @ self.weights[j]
-            lines = hidden[j - 1].lines
-            total = total + torch.einsum("nrh,nhf->nf", rows.abs(), hidden[j - 1].looseness)
+            rows, lines = rows @ self.weights[j], hidden[j - 1].lines
+            yield hidden[j - 1], rows
             up, down = rows.clamp(min=0), rows.clamp(max=0)
             rows = up * lines.high_slope[:, None] + down * lines.low_slope[:, None]
-        return total
 
 
 def _dot(rows, values):
