@@ -23,8 +23,13 @@ TEACHER = FullPrecisionClassifier(**SMALL)
 ESTIMATORS = [
     TEACHER,
     QATClassifier(teacher=TEACHER, **SMALL),
-    # By default, the few rows of a check would be filled up with many times as many people.
-    CFQClassifier(teacher=TEACHER, objective=FaithfulObjective(n_synthetic=100), **SMALL),
+    # By default, the few rows of a check would be filled up with many times as many people. An epoch is of
+    # many points, however few the rows.
+    CFQClassifier(
+        teacher=TEACHER,
+        objective=FaithfulObjective(n_synthetic=100),
+        **{**SMALL, "max_epochs": 3},
+    ),
     PTQClassifier(teacher=TEACHER),
     PTQClassifier(teacher=TEACHER, objective=OutputObjective(), activation_bits=8),
     ValidityCalibrator(

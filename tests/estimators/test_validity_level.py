@@ -14,6 +14,7 @@ def data():
 def test_validity_drop_of_new_people_is_near_the_level_that_was_asked_for(data):
     learn, new = np.arange(2000), np.arange(2000, 3000)
     clf = CFQClassifier(
+        (16,),
         actions=data.actions,
         validity_level=0.05,
         bits=2,
@@ -34,8 +35,8 @@ def test_validity_drop_of_new_people_is_near_the_level_that_was_asked_for(data):
 def test_offset_is_in_the_bias_of_the_target_alone(data):
     X, y = data.data.head(1200), data.target.head(1200)
     settings = {"actions": data.actions, "max_epochs": 3, "random_state": 0, "target": "granted"}
-    loose = CFQClassifier(validity_level=0.5, **settings).fit(X, y)
-    strict = CFQClassifier(validity_level=0.02, **settings).fit(X, y)
+    loose = CFQClassifier((16,), validity_level=0.5, **settings).fit(X, y)
+    strict = CFQClassifier((16,), validity_level=0.02, **settings).fit(X, y)
     # "granted" is the first class: its logit counts against the decision function.
     difference = loose.decision_function(X) - strict.decision_function(X)
     np.testing.assert_allclose(
@@ -45,7 +46,7 @@ def test_offset_is_in_the_bias_of_the_target_alone(data):
 
 
 def test_too_few_rows_for_the_level_is_a_clear_error(data):
-    clf = CFQClassifier(actions=data.actions, validity_level=0.02, max_epochs=1, random_state=0)
+    clf = CFQClassifier((16,), actions=data.actions, validity_level=0.02, max_epochs=1, random_state=0)
     with pytest.raises(
         ValueError,
         match=r"validity_level=0\.02 needs at least 49 held-out people who need recourse",
@@ -63,7 +64,7 @@ def test_weights_cannot_be_calibrated(data):
 
 
 def test_without_a_level_nothing_is_held_back(data):
-    clf = CFQClassifier(max_epochs=1, random_state=0).fit(
+    clf = CFQClassifier((16,), max_epochs=1, random_state=0).fit(
         data.data.head(200), data.target.head(200)
     )
     assert not hasattr(clf, "calibration_")

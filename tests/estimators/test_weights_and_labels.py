@@ -12,7 +12,7 @@ TEACHER = FullPrecisionClassifier((8,), max_epochs=4, random_state=0)
 ESTIMATORS = [
     FullPrecisionClassifier((8,), max_epochs=4, random_state=0, target="granted"),
     QATClassifier((8,), teacher=TEACHER, max_epochs=4, random_state=0, target="granted"),
-    CFQClassifier((8,), teacher=TEACHER, max_epochs=4, random_state=0, target="granted"),
+    CFQClassifier((8,), teacher=TEACHER, max_epochs=2, random_state=0, target="granted"),
     CFQClassifier((8,), teacher=TEACHER, objective=PaperObjective(), max_epochs=4, random_state=0,
                   target="granted"),
 ]  # fmt: skip
@@ -118,14 +118,14 @@ def test_labels_may_be_of_any_kind(credit, kind):
     y = np.where(granted, np.array(yes), np.array(no))
     if kind == "object":
         y = y.astype(object)
-    classifier = CFQClassifier((8,), teacher=TEACHER, max_epochs=4, random_state=0, target=yes)
+    classifier = CFQClassifier((8,), teacher=TEACHER, max_epochs=2, random_state=0, target=yes)
     classifier.fit(X, y)
     assert classifier.classes_.tolist() == [no, yes]
     assert classifier.predict(X).dtype == y.dtype
     assert set(classifier.predict(X).tolist()) <= {no, yes}
     assert classifier.score(X, y) > 0.5
     assert weights_of(classifier) == weights_of(
-        CFQClassifier((8,), teacher=TEACHER, max_epochs=4, random_state=0, target=1).fit(
+        CFQClassifier((8,), teacher=TEACHER, max_epochs=2, random_state=0, target=1).fit(
             X, granted.astype(int)
         )
     )
