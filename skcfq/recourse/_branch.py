@@ -19,9 +19,9 @@ from ._steady import WIGGLE, steady
 IMPOSSIBLE = -1e-6
 #: Numeric limits that are nearer than this are one value, in units of cost.
 POINT = 1e-8
-#: What is cheaper by less than this, in units of cost, is of no interest where activations are rounded: an action has to hold
-#: right beside where it ends.
-HAIR = 5e-6
+#: Where activations are rounded, continuous changes are 0 or at least this, in units of cost: an action has to hold right
+#: beside where it ends.
+SMALLEST = 1e-5
 #: Regions looked at together, and where activations are rounded, so that regions have to be small and many.
 N_REGIONS, N_SMALL = 256, 2048
 
@@ -60,10 +60,7 @@ class BranchAndBound:
 
     def budget(self):
         """What an action must cost less than to be of interest, (n,)."""
-        least = self.cost * (1 - self.gap)
-        if self.rounds:
-            least = torch.minimum(least, self.cost - HAIR)
-        return torch.where(torch.isinf(self.cost), self.dearest, least)
+        return torch.where(torch.isinf(self.cost), self.dearest, self.cost * (1 - self.gap))
 
     def offer(self, person, u, choice):
         """Keep states that are valid and cheaper than the best ones of their people."""
@@ -94,29 +91,30 @@ class BranchAndBound:
         seconds, given_up = torch.zeros_like(self.cost), torch.zeros(n, dtype=torch.bool)
         pool = Pool(
             Regions.whole(self.problem), N_SMALL if self.rounds else N_REGIONS,
-            lambda regions: regions.bound < self.budget()[regions.person],
+            lambda regions: self._least(regions) < self.budget()[regions.person],
         )  # fmt: skip
         began = time.perf_counter()
         while len(batch := pool.take()):
             people = batch.person
             points = ~self._free(batch).any(dim=1)
-            rows, scores, states = self._narrow(batch)
-            batch, points = batch.take(rows), points[rows]
+            batch, rows, scores, states = self._narrow(batch)
+            points = points[rows]
             self.offer(*states)
             if self.rounds:
                 self.offer(*self._corners(batch))
             else:
                 self._polish(batch.bound, states)
-            stuck, children = batch.take(points), self._split(batch.take(~points), scores[~points])
-            bound.scatter_reduce_(0, stuck.person, stuck.bound, "amin")
-            pool.put(children)
+            if not self.rounds:  # else what has shrunk to a point holds if its state does
+                stuck = batch.take(points)
+                bound.scatter_reduce_(0, stuck.person, stuck.bound, "amin")
+            pool.put(self._split(batch.take(~points), scores[~points]))
             now = time.perf_counter()
             seconds += torch.bincount(people, minlength=n) / len(people) * (now - began)
             began = now
             late = (seconds > time_limit) & ~given_up
             if late.any():
                 left, given_up = pool.give_up(late), given_up | late
-                bound.scatter_reduce_(0, left.person, left.bound, "amin")
+                bound.scatter_reduce_(0, left.person, self._least(left), "amin")
         found = torch.isfinite(self.cost)
         return torch.where(found, torch.minimum(bound, self.budget()), bound)
 
@@ -132,13 +130,15 @@ class BranchAndBound:
         return regions.person, regions.anchor(), choice
 
     def _narrow(self, regions):
-        """Bound regions and cut off what cannot be cheapest, in place.
+        """Bound regions and cut off what cannot be cheapest.
 
         Returns
         -------
+        regions : Regions
+            What is left of them.
         rows : tensor of int64
-            Regions that may still hold something cheaper.
-        scores : tensor of shape (N, m + q)
+            Which of the given ones these are.
+        scores : tensor of shape (n_left, m + q)
             How much the freedom of each feature loosens the bounds.
         states : (person, u, choice)
             Actions that would be cheapest if the network were linear.
@@ -152,58 +152,68 @@ class BranchAndBound:
         last = len(self.relaxation.weights) - 1
         constant, number, choice = self.relaxation.above(person, hidden, last, versus)
         most, part = extent(number, choice)
-        alive = (constant + most >= threshold[:, None]).all(dim=1)
+        possible = (constant + most >= threshold[:, None]).all(dim=1)
+        if self.rounds:
+            levels = self.relaxation.decide(hidden, versus, threshold, possible)
+            possible = levels.possible
+        rows = possible.nonzero().squeeze(1)
+        regions, budget, need = regions.take(rows), budget[rows], threshold[rows, None] - constant[rows]
+        number, choice = ((each if len(each) == 1 else each[rows]) for each in (number, choice))
         u, picks = (
             torch.zeros_like(regions.low),
             torch.full_like(regions.stay, -1, dtype=torch.int64),
         )
-        jumps = torch.zeros_like(part[:, 0])
+        jumps = torch.zeros_like(part[rows, 0])
         for row in range(versus.shape[1]):
-            need = threshold - constant[:, row]
             bound, jump, *state = self._bargain(
-                regions, number[:, row], choice[:, row], need, budget
+                regions, number[:, row], choice[:, row], need[:, row], budget
             )
             tighter = (bound >= regions.bound)[:, None]
             jumps = torch.where(tighter, jump, jumps)
             u, picks = torch.where(tighter, state[0], u), torch.where(tighter, state[1], picks)
             regions.bound = torch.maximum(regions.bound, bound)
         if self.rounds:
-            alive &= self._decide(regions, hidden, versus, threshold, budget, u, picks)
-        alive &= snap_inwards(regions, self.problem.unit) & (regions.bound < budget)
+            self._reach_level(regions, levels.take(rows), budget, u, picks)
+        alive = snap_inwards(regions, self.problem.unit) & (self._least(regions) < budget)
         for k, slots in enumerate(self.parts):
             alive &= regions.stay[:, k] | regions.open[:, slots].any(dim=1)
         alive &= regions.forced().sum(dim=1) <= self.problem.max_changes
+        kept = alive.nonzero().squeeze(1)
+        rows, regions, u, picks = rows[kept], regions.take(kept), u[kept], picks[kept]
         # Where nothing of this is left, what each feature can add decides.
-        scores = self.relaxation.blame(hidden, versus) + jumps + 1e-6 * part.abs().amax(dim=1)
-        rows = alive.nonzero().squeeze(1)
+        scores = self.relaxation.blame(hidden, versus)[rows] + jumps[kept]
+        scores = scores + 1e-6 * part[rows].abs().amax(dim=1)
         if self.rounds:  # what just reaches a level does not hold right beside
             u += 1.1 * (WIGGLE[0] * u + WIGGLE[1] * u.sign())
-        states = self.problem.select(person[rows]).project(u[rows], picks[rows])
-        return rows, scores[rows], (person[rows], *states)
+        states = self.problem.select(regions.person).project(u, picks)
+        return regions, rows, scores, (regions.person, *states)
 
-    def _decide(self, regions, hidden, versus, threshold, budget, u, picks):
-        """Bound small regions by the levels of the first layer that a valid action must have, in place.
+    def _reach_level(self, regions, levels, budget, u, picks):
+        """Bound regions by the level of the first layer that a valid action must reach, in place."""
+        rows = (levels.unit >= 0).nonzero().squeeze(1)
+        if not len(rows):
+            return
+        part, levels = regions.take(rows), levels.take(rows)
+        constant, number, choice = self.relaxation.output(part.person, levels.unit)
+        side = levels.side[:, None]
+        need = levels.side * (levels.limit - constant)
+        need = need - 1e-11 * (1 + need.abs())
+        bound, _, *state = self._bargain(part, side * number, side * choice, need, budget[rows])
+        part.bound = torch.maximum(part.bound, bound)
+        for name, value in vars(part).items():
+            getattr(regions, name)[rows] = value
+        u[rows], picks[rows] = state
 
-        Returns
-        -------
-        tensor of bool, shape (N,)
-            False where there is no such level.
+    def _least(self, regions):
+        """Lower bounds of what steady actions cost.
+
+        Where activations are rounded, a steady action holds if each of its continuous changes is smaller by a hair, too:
+        it costs that much more than anything that is merely valid.
         """
-        possible, unit, side, limit = self.relaxation.decide(hidden, versus, threshold)
-        rows = (possible & (unit >= 0)).nonzero().squeeze(1)
-        if len(rows):
-            part, unit, side = regions.take(rows), unit[rows], side[rows]
-            constant, number, choice = self.relaxation.output(part.person, unit)
-            need = side * (limit[rows] - constant)
-            need = need - 1e-11 * (1 + need.abs())
-            bound, _, *state = self._bargain(
-                part, side[:, None] * number, side[:, None] * choice, need, budget[rows]
-            )
-            part.bound = torch.maximum(part.bound, bound)
-            for name, value in vars(part).items():
-                getattr(regions, name)[rows] = value
-            u[rows], picks[rows] = state
-        return possible
+        if not self.rounds or self.problem.norm != "l1":
+            return regions.bound
+        moved = (regions.low > SMALLEST) | (regions.high < -SMALLEST)
+        return regions.bound + WIGGLE[1] * (moved & (self.problem.unit == 0)).sum(dim=1)
 
     def _bargain(self, regions, number, choice, need, budget):
         """Lower bounds, what loosens them, and states near them; tightens regions in place."""

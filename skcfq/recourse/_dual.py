@@ -3,8 +3,8 @@
 With a price ``p`` for each unit of margin, every feature chooses for itself: the change with the
 least ``cost - p * gain``, and the `max_changes` best of these are made. What the whole costs,
 plus ``p`` times the margin that is needed, is never more than the cheapest action (Lagrangian
-duality), whatever the price; the best price is found by bisection. Euclidean costs are bounded
-by their squares.
+duality), whatever the price. The bound is concave in the price, so the best price lies where tangents
+from both sides cross. Euclidean costs are bounded by their squares.
 """
 
 import dataclasses
@@ -14,8 +14,11 @@ import torch
 from ._base import MARGIN
 from ._regions import choice_slices
 
-#: Bisections of the price, which starts between 1e-9 and 1e9 of its unit.
-N_HALVINGS = 34
+#: The price lies between 1 / FAR and FAR of its unit, and is looked for so many times.
+FAR, N_PRICES = 1e9, 40
+
+#: Tangents that leave less than this to gain, relatively, are as good as the best.
+CLOSE = 1e-8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +50,34 @@ class Bargain:
     reserve: torch.Tensor
     number: torch.Tensor
     choice: torch.Tensor
+
+
+@dataclasses.dataclass
+class _Side:
+    """Prices on one side of the best ones, with the tangents of the bound there, each (N,)."""
+
+    price: torch.Tensor
+    total: torch.Tensor
+    surplus: torch.Tensor
+
+    @classmethod
+    def start(cls, dual, price):
+        bargain = dual.at(price)
+        return cls(price, bargain.total, bargain.surplus)
+
+    def move(self, where, price, bargain):
+        """Take other prices for some of the regions."""
+        self.price = torch.where(where, price, self.price)
+        self.total = torch.where(where, bargain.total, self.total)
+        self.surplus = torch.where(where, bargain.surplus, self.surplus)
+
+    def meets(self, other):
+        """Price at which the tangent meets that of the other side, and the bound is at most there."""
+        steeper = other.surplus - self.surplus
+        run = other.total - self.total + other.surplus * (other.price - self.price)
+        price = self.price + torch.where(steeper > 0, run / steeper, 0.0).clamp(min=0)
+        price = torch.minimum(price, other.price)
+        return price, self.total - self.surplus * (price - self.price)
 
 
 class Dual:
@@ -138,21 +169,36 @@ class Dual:
             Change of gain just below that price, of features that cannot change in part: what
             keeps the bound from the cheapest action.
         """
-        low, high = self.scale * 1e-9, self.scale * 1e9
-        least = self.at(torch.zeros_like(low)).total  # what is forced
-        for _ in range(N_HALVINGS):
-            middle = (low * high).sqrt()
-            bargain = self.at(middle)
-            least = torch.maximum(least, bargain.total)
+        least = self.at(torch.zeros_like(self.scale)).total  # what is forced
+        low, high = _Side.start(self, self.scale / FAR), _Side.start(self, self.scale * FAR)
+        best = torch.maximum(low.total, high.total)
+        settled = (low.surplus >= 0) | (high.surplus < 0)  # nothing is needed, or too much
+        for k in range(N_PRICES):
+            price, most = low.meets(high)
+            if k % 4 == 3:  # a long flat side would be followed in small steps
+                price = (low.price * high.price).sqrt()
+            if (settled | (most <= best + CLOSE * best.abs() + 1e-12)).all():
+                break
+            bargain = self.at(price)
+            best = torch.maximum(best, bargain.total)
             enough = bargain.surplus >= 0
-            high = torch.where(enough, middle, high)
-            low = torch.where(enough, low, middle)
-        bargain = self.at(high)
-        least = torch.maximum(least, bargain.total)
-        jump = (bargain.gain - self.at(low).gain).abs()
+            high.move(enough, price, bargain)
+            low.move(~enough, price, bargain)
+        # Right above the best price, where what is made reaches the value, and right below it.
+        price, _ = low.meets(high)
+        price = torch.minimum(price * (1 + 1e-9), high.price)
+        price = torch.where(low.surplus >= 0, low.price, price)
+        bargain = self.at(price)
+        short = bargain.surplus < 0
+        if short.any():
+            price = torch.where(short, high.price, price)
+            bargain = self.at(price)
+        least = torch.maximum(torch.maximum(least, best), bargain.total)
+        below = self.at(torch.maximum(price * (1 - 2e-9), low.price)).gain
+        jump = (bargain.gain - below).abs()
         m = self.number.shape[1]
         jump[:, :m] *= self.limited & ~self.forced[:, :m]
-        return (least.clamp(min=0).sqrt() if self.square else least), high, bargain, jump
+        return (least.clamp(min=0).sqrt() if self.square else least), price, bargain, jump
 
     def without_surplus(self, price, bargain, spare=1e-3 * MARGIN):
         """Numeric changes that reach the value and no more, (N, m).

@@ -12,11 +12,12 @@ import torch
 from ._regions import choice_slices
 from ._relaxation import Lines, Relaxation, relax
 
-#: Patterns of levels are tried where at most so many activations of the first layer are open.
-MOST_OPEN = 6
+#: Patterns of levels are told apart where at most so many activations of the first layer are open, and until more than
+#: so many are left.
+MOST_OPEN, MOST_PATTERNS = 14, 32
 
-#: So many patterns are tried at once.
-N_PATTERNS = 8192
+#: For so many regions at once.
+N_AT_ONCE = 512
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +47,36 @@ class Reach:
     spread: torch.Tensor
     parts: tuple = ()
 
+    def take(self, index):
+        """That of some of the regions, without `lines` and `parts`."""
+        names = ("gap", "low", "width", "least", "spread")
+        return Reach(None, *(getattr(self, name)[index] for name in names))
+
+
+@dataclasses.dataclass(frozen=True)
+class Levels:
+    """What levels of the first layer an action must have to reach a threshold, for N regions.
+
+    Attributes
+    ----------
+    possible : tensor of bool, shape (N,)
+        False: nothing in the region reaches the threshold.
+    unit : tensor of int64, shape (N,)
+        An output of the first layer that has to be on one side of a limit for it, -1 where none has to be.
+    side : tensor of shape (N,)
+        1: above the limit, -1: below.
+    limit : tensor of shape (N,)
+    """
+
+    possible: torch.Tensor
+    unit: torch.Tensor
+    side: torch.Tensor
+    limit: torch.Tensor
+
+    def take(self, index):
+        """Those of some of the regions."""
+        return Levels(*(value[index] for value in vars(self).values()))
+
 
 class IntervalRelaxation(Relaxation):
     """As `Relaxation`, with intervals instead of lines for the inputs of hidden activations.
@@ -62,6 +93,8 @@ class IntervalRelaxation(Relaxation):
         self.slices = choice_slices(problem)
         self.sizes = [weight.abs() for weight in self.weights]
         self.number_size = self.per_number.abs()  # (H, m)
+        # What the present values contribute, (n, q, H).
+        self.present = (problem.x[:, None] * problem.block) @ self.weights[0].T
 
     def hidden(self, regions, extent):
         """Bound the activations of every hidden layer over regions.
@@ -103,9 +136,12 @@ class IntervalRelaxation(Relaxation):
         above, below = regions.high - anchor, regions.low - anchor
         up, down = above @ rise + below @ fall, above @ fall + below @ rise
         # No more can be spent than there is room for, on what gains most by it.
-        steepest = self._steepest(above > 0, below < 0)
-        up = torch.minimum(up, extent.room[:, None] * steepest[0])
-        down = torch.maximum(down, -extent.room[:, None] * steepest[1])
+        tight = (extent.room < (above - below).sum(dim=1)).nonzero().squeeze(1)
+        if len(tight):
+            room = extent.room[tight, None]
+            steepest = self._steepest(above[tight] > 0, below[tight] < 0)
+            up[tight] = torch.minimum(up[tight], room * steepest[0])
+            down[tight] = torch.maximum(down[tight], -room * steepest[1])
         open_choices = []
         for k, part in enumerate(self.slices):
             low, high, free = self._choices(regions, k, part)
@@ -191,7 +227,7 @@ class IntervalRelaxation(Relaxation):
             choice = choice - self.present[person, :, unit][:, self.owner]
         return self.base[person, unit], self.per_number[unit], choice
 
-    def decide(self, hidden, versus, threshold):
+    def decide(self, hidden, versus, threshold, possible):
         """Try all levels of the first layer that small regions leave open: which reach a threshold.
 
         Where few activations of the first layer may have one of two levels, everything behind them is known for
@@ -203,56 +239,107 @@ class IntervalRelaxation(Relaxation):
         versus : tensor of shape (N, r, C)
             Functions of the logits that have to reach the threshold, all of them.
         threshold : tensor of shape (N,)
+        possible : tensor of bool, shape (N,)
+            Regions for which that is not known yet.
 
         Returns
         -------
-        possible : tensor of bool, shape (N,)
-            False: nothing in the region reaches the threshold.
-        unit : tensor of int64, shape (N,)
-            An output of the first layer that has to be on one side of a limit for it, -1 where none has to be.
-        side : tensor of shape (N,)
-            1: above the limit, -1: below.
-        limit : tensor of shape (N,)
+        Levels
         """
         first, step = hidden[0], self.layers[0].step
-        possible = torch.ones(len(first.low), dtype=torch.bool)
-        unit = torch.full((len(possible),), -1)
+        possible, unit = possible.clone(), torch.full((len(possible),), -1)
         side, limit = self.base.new_zeros((2, len(possible)))
         if step is None:
-            return possible, unit, side, limit
-        open_ = first.spread > 0
-        count = open_.sum(dim=1)
-        count[first.spread.amax(dim=1) > 1.5 * step] = MOST_OPEN + 1
-        for k in range(MOST_OPEN + 1):
-            high = (torch.arange(2**k)[:, None] >> torch.arange(k)) % 2 == 1  # (2**k, k)
-            for rows in (count == k).nonzero().squeeze(1).split(max(1, N_PATTERNS >> k)):
-                at = open_[rows].nonzero()[:, 1].view(len(rows), k)
-                reaches = self._patterns(first.least[rows], at, high, versus[rows], threshold[rows])
-                possible[rows] = reaches.any(dim=1)
-                if not k:
-                    continue
-                # What all patterns that reach it have in common.
-                above = ~(reaches[:, :, None] & ~high).any(dim=1)
-                below = ~(reaches[:, :, None] & high).any(dim=1)
-                middle = first.least[rows].gather(1, at) + step / 2
-                share = (middle - first.low[rows].gather(1, at)) / first.width[rows].gather(1, at)
-                cut = torch.where(above, share, torch.where(below, 1 - share, -1.0))
-                most, j = cut.max(dim=1, keepdim=True)
-                unit[rows] = torch.where(most >= 0, at.gather(1, j), -1).squeeze(1)
-                side[rows] = torch.where(above.gather(1, j), 1.0, -1.0).to(side).squeeze(1)
-                limit[rows] = middle.gather(1, j).squeeze(1)
-        return possible, unit, side, limit
+            return Levels(possible, unit, side, limit)
+        tried = possible & ((first.spread > 0).sum(dim=1) <= MOST_OPEN)
+        for rows in tried.nonzero().squeeze(1).split(N_AT_ONCE):
+            part = first.take(rows)
+            at, n_open, owner, bits = self._patterns(part, versus[rows], threshold[rows])
+            n_left = torch.bincount(owner, minlength=len(rows))
+            possible[rows] = n_left > 0
+            if not at.shape[1]:
+                continue
+            # What all patterns that are left have in common: 1, 0, and neither where not all were told apart.
+            ones, zeros = (
+                torch.zeros(at.shape, dtype=torch.int64).index_add_(0, owner, (bits == bit).long())
+                for bit in (1, 0)
+            )
+            known = torch.arange(at.shape[1]) < n_open[:, None]
+            above, below = ((each == n_left[:, None]) & known for each in (ones, zeros))
+            middle = part.least.gather(1, at) + step / 2
+            share = (middle - part.low.gather(1, at)) / part.width.gather(1, at)
+            cut = torch.where(above, share, torch.where(below, 1 - share, -1.0))
+            most, j = cut.max(dim=1, keepdim=True)
+            unit[rows] = torch.where(most >= 0, at.gather(1, j), -1).squeeze(1)
+            side[rows] = torch.where(above.gather(1, j), 1.0, -1.0).to(side).squeeze(1)
+            limit[rows] = middle.gather(1, j).squeeze(1)
+        return Levels(possible, unit, side, limit)
 
-    def _patterns(self, least, at, high, versus, threshold):
-        """Which patterns of levels reach the threshold, bool of shape (N, 2**k)."""
-        start = least @ self.weights[1].T + self.biases[1]
-        jumps = self.layers[0].step * self.weights[1].T[at]  # (N, k, H)
-        low, high = loosened(*[start[:, None] + high.to(jumps) @ jumps] * 2)
+    def _patterns(self, first, versus, threshold):
+        """Which patterns of two levels may reach the threshold, found by settling one unit after the other.
+
+        Parameters
+        ----------
+        first : Reach
+            Of the first layer.
+        versus, threshold : tensors
+            As in `decide`.
+
+        Returns
+        -------
+        at : tensor of int64, shape (N, k)
+            Units with two levels, those that do most first.
+        n_open : tensor of int64, shape (N,)
+            How many of these there are.
+        owner : tensor of int64, shape (n_left,)
+            Whose pattern.
+        bits : tensor of int8, shape (n_left, k)
+            1 for the upper level, 0 for the lower one, -1 where it has not been settled.
+        """
+        step, inner = self.layers[0].step, self.sizes[1:]
+        rows, need = versus, threshold[:, None]
+        if len(inner) > 1:  # of the last activations, which are known better than the logits one by one
+            rows, need = rows @ self.weights[-1], need - rows @ self.biases[-1]
+            inner = inner[:-1]
+        weigh = rows.abs().sum(dim=1)
+        for size in reversed(inner):
+            weigh = weigh @ size
+        two = (first.spread > 0) & (first.spread < 1.5 * step)
+        n_open = two.sum(dim=1)
+        at = weigh.masked_fill(~two, -1.0).topk(max(n_open.tolist(), default=0), dim=1).indices
+        owner, bits = torch.arange(len(at)), torch.full(at.shape, -1, dtype=torch.int8)
+        low, high = loosened(*self._linear(1, first.least, first.least + first.spread))
+        done = []
+        growing = torch.ones(len(at), dtype=torch.bool)
+        for k in range(at.shape[1]):
+            growing = growing & (n_open > k)
+            grows = growing[owner]
+            if not grows.all():
+                done.append((owner[~grows], bits[~grows]))
+                owner, bits, low, high = (each[grows] for each in (owner, bits, low, high))
+            if not len(owner):
+                break
+            jump = step * self.weights[1].T[at[owner, k]]
+            up, down = jump.clamp(min=0), jump.clamp(max=0)
+            low, high = torch.cat([low - down, low + up]), torch.cat([high - up, high + down])
+            n = len(owner)
+            owner, bits = owner.repeat(2), bits.repeat(2, 1)
+            bits[:n, k], bits[n:, k] = 0, 1
+            reached = (self._most(low, high, rows[owner]) >= need[owner]).all(dim=1)
+            kept = reached.nonzero().squeeze(1)
+            owner, bits, low, high = (each[kept] for each in (owner, bits, low, high))
+            growing &= torch.bincount(owner, minlength=len(at)) <= MOST_PATTERNS
+        done.append((owner, bits))
+        return at, n_open, *(torch.cat(each) for each in zip(*done, strict=True))
+
+    def _most(self, low, high, rows):
+        """The most that functions of the last activations are, from limits of the second layer's outputs."""
         for i, layer in enumerate(self.layers[1:-1], start=1):
-            low, high = loosened(*self._linear(i + 1, activate(layer, low), activate(layer, high)))
-        rows = versus[:, None]
-        most = rows.clamp(min=0) @ high[..., None] + rows.clamp(max=0) @ low[..., None]
-        return (most.squeeze(3) >= threshold[:, None, None]).all(dim=2)
+            low, high = activate(layer, low), activate(layer, high)
+            if i + 1 < len(self.layers) - 1:
+                low, high = loosened(*self._linear(i + 1, low, high))
+        up, down = rows.clamp(min=0), rows.clamp(max=0)
+        return (up @ high[..., None] + down @ low[..., None]).squeeze(2)
 
 
 def loosened(low, high):

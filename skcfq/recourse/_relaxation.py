@@ -152,8 +152,8 @@ class Relaxation:
         self.base = problem.x @ first.T + self.biases[0]  # (n, H)
         self.per_number = first[:, problem.columns] * problem.rate  # (H, m)
         self.per_choice = first @ problem.table.T  # (H, M)
-        # What a choice takes away: the contribution of the present values.
-        self.present = (problem.x[:, None] * problem.block) @ first.T  # (n, q, H)
+        self.x, self.block = problem.x, problem.block.to(problem.x)
+        self.columns, self.rate, self.table = problem.columns, problem.rate, problem.table
 
     def hidden(self, regions, reach):
         """Bound the activations of every hidden layer over regions.
@@ -216,10 +216,11 @@ class Relaxation:
             constant = constant + _dot(up, lines.high_offset) + _dot(down, lines.low_offset)
             rows = up * lines.high_slope[:, None] + down * lines.low_slope[:, None]
         constant = constant + _dot(rows, self.base[person])
-        number, choice = rows @ self.per_number, rows @ self.per_choice
-        if len(self.owner):
-            choice = choice - (rows @ self.present[person].mT)[:, :, self.owner]
-        return constant, number, choice
+        rows = rows @ self.weights[0]  # of the inputs, (N or 1, r, d)
+        choice = rows @ self.table.T
+        if len(self.owner):  # a choice takes away what the present value contributes
+            choice = choice - ((rows * self.x[person, None]) @ self.block.T)[:, :, self.owner]
+        return constant, rows[:, :, self.columns] * self.rate, choice
 
     def blame(self, hidden, rows):
         """How much the distances between lines loosen bounds of the logits, by feature.
