@@ -53,10 +53,6 @@ def no_bound(problem):
     return torch.zeros(len(problem.x), dtype=problem.x.dtype)
 
 
-#: Up to this many people, threads would wait for each other more than they share.
-ALONE = 4096
-
-
 class BaseSolver(BaseEstimator, abc.ABC):
     """Common part of the solvers: batching, threads and the check in raw units."""
 
@@ -66,6 +62,8 @@ class BaseSolver(BaseEstimator, abc.ABC):
     _dtype = torch.float32
     #: Relative distance of cost and lower bound at which an action counts as optimal.
     gap = 0.0
+    #: Up to this many people, threads would wait for each other more than they share.
+    _alone = 4096
 
     def _check(self, logits, actions):
         """Raise TypeError if this solver cannot search on a network or among such actions."""
@@ -151,14 +149,24 @@ class BaseSolver(BaseEstimator, abc.ABC):
                 return part, problem.raw_delta(u), chosen.numpy(), least.numpy()
 
         first, same = _distinct(who, [encoded, target, *vars(rows).values()])
-        parts = _batches(first, self.batch_size)
+        parts = _batches(first, self.batch_size, self._alone)
         for part, found_delta, found_choice, least in in_threads(search, parts):
             # float32 limits may lie an ulp outside the true ones.
             delta[part] = np.clip(found_delta, rows.low[part], rows.high[part])
             choice[part], bound[part] = found_choice, least
         delta[who], choice[who], bound[who] = (a[first[same]] for a in (delta, choice, bound))
         return _verified(
-            X, encoded, target, needed, actions, rows, delta, choice, check, bound, self.gap
+            X,
+            encoded,
+            target,
+            needed,
+            actions,
+            rows,
+            delta,
+            choice,
+            check,
+            bound,
+            self._near(margin),
         )
 
     def solve_diverse(
@@ -210,6 +218,10 @@ class BaseSolver(BaseEstimator, abc.ABC):
         """``margin(z, target)`` of encoded rows, as `_search` takes it."""
         return Margin(logits, self._dtype)
 
+    def _near(self, margin):
+        """How far below a cost a bound proves it, relatively and in units of cost."""
+        return self.gap, 0.0
+
     def _granted(self, logits, predict, decide, frame, rows, encoded, target):
         """Whether rows, raw and encoded in both precisions, get the target; bool of shape (n,)."""
         if decide is not None:
@@ -219,9 +231,9 @@ class BaseSolver(BaseEstimator, abc.ABC):
         return _decide(logits, encoded, self.batch_size) == target
 
 
-def _batches(index, batch_size):
+def _batches(index, batch_size, alone):
     """Batches of at most a size: one, or alike in size and even in number, to share out well."""
-    if len(index) <= min(batch_size, ALONE):
+    if len(index) <= min(batch_size, alone):
         return [index] if len(index) else []
     return np.array_split(index, 2 * -(-len(index) // (2 * batch_size)))
 
@@ -270,7 +282,7 @@ def _decide(logits, encoded, batch_size):
     return torch.cat(parts).numpy() if parts else np.zeros(0, dtype=np.int64)
 
 
-def _verified(X, encoded, target, needed, actions, rows, delta, choice, check, bound, gap):
+def _verified(X, encoded, target, needed, actions, rows, delta, choice, check, bound, near):
     """Results in raw units; what does not hold there is tried once a little further out."""
     moved = np.flatnonzero(needed & ((delta != 0).any(axis=1) | (choice >= 0).any(axis=1)))
     counterfactual = actions.apply(X, rows, delta, choice)
@@ -293,7 +305,9 @@ def _verified(X, encoded, target, needed, actions, rows, delta, choice, check, b
         same = (after == encoded) | (np.isnan(after) & np.isnan(encoded))
         moved_by = np.where(same, np.float32(0), after - encoded)
     cost = np.where(success, actions.cost(rows, delta, choice), np.nan)
-    proven = success & (bound >= cost * (1 - gap) * (1 - 1e-9)) & (bound > 0)
+    relative, absolute = near
+    enough = np.minimum(cost * (1 - relative), cost - absolute) * (1 - 1e-9)
+    proven = success & (bound >= enough) & (bound > 0)
     status = np.select(
         [~needed, proven, success, np.isinf(bound)],
         ["not needed", "optimal", "found", "infeasible"],

@@ -19,9 +19,9 @@ from ._steady import WIGGLE, steady
 IMPOSSIBLE = -1e-6
 #: Numeric limits that are nearer than this are one value, in units of cost.
 POINT = 1e-8
-#: Where activations are rounded, continuous changes are 0 or at least this, in units of cost: an action has to hold right
-#: beside where it ends.
-SMALLEST = 1e-5
+#: What is cheaper by less than this, in units of cost, is of no interest where activations are rounded: an action has to
+#: hold right beside where it ends.
+HAIR = 2e-5
 #: Regions looked at together, and where activations are rounded, so that regions have to be small and many.
 N_REGIONS, N_SMALL = 256, 2048
 
@@ -60,7 +60,10 @@ class BranchAndBound:
 
     def budget(self):
         """What an action must cost less than to be of interest, (n,)."""
-        return torch.where(torch.isinf(self.cost), self.dearest, self.cost * (1 - self.gap))
+        least = self.cost * (1 - self.gap)
+        if self.rounds:
+            least = torch.minimum(least, self.cost - HAIR)
+        return torch.where(torch.isinf(self.cost), self.dearest, least)
 
     def offer(self, person, u, choice):
         """Keep states that are valid and cheaper than the best ones of their people."""
@@ -91,7 +94,7 @@ class BranchAndBound:
         seconds, given_up = torch.zeros_like(self.cost), torch.zeros(n, dtype=torch.bool)
         pool = Pool(
             Regions.whole(self.problem), N_SMALL if self.rounds else N_REGIONS,
-            lambda regions: self._least(regions) < self.budget()[regions.person],
+            lambda regions: regions.bound < self.budget()[regions.person],
         )  # fmt: skip
         began = time.perf_counter()
         while len(batch := pool.take()):
@@ -114,7 +117,7 @@ class BranchAndBound:
             late = (seconds > time_limit) & ~given_up
             if late.any():
                 left, given_up = pool.give_up(late), given_up | late
-                bound.scatter_reduce_(0, left.person, self._least(left), "amin")
+                bound.scatter_reduce_(0, left.person, left.bound, "amin")
         found = torch.isfinite(self.cost)
         return torch.where(found, torch.minimum(bound, self.budget()), bound)
 
@@ -157,8 +160,12 @@ class BranchAndBound:
             levels = self.relaxation.decide(hidden, versus, threshold, possible)
             possible = levels.possible
         rows = possible.nonzero().squeeze(1)
-        regions, budget, need = regions.take(rows), budget[rows], threshold[rows, None] - constant[rows]
-        number, choice = ((each if len(each) == 1 else each[rows]) for each in (number, choice))
+        regions, budget, need = (
+            regions.take(rows),
+            budget[rows],
+            threshold[rows, None] - constant[rows],
+        )
+        number, choice = (each.expand(len(person), -1, -1)[rows] for each in (number, choice))
         u, picks = (
             torch.zeros_like(regions.low),
             torch.full_like(regions.stay, -1, dtype=torch.int64),
@@ -174,15 +181,16 @@ class BranchAndBound:
             regions.bound = torch.maximum(regions.bound, bound)
         if self.rounds:
             self._reach_level(regions, levels.take(rows), budget, u, picks)
-        alive = snap_inwards(regions, self.problem.unit) & (self._least(regions) < budget)
+        alive = snap_inwards(regions, self.problem.unit) & (regions.bound < budget)
         for k, slots in enumerate(self.parts):
             alive &= regions.stay[:, k] | regions.open[:, slots].any(dim=1)
         alive &= regions.forced().sum(dim=1) <= self.problem.max_changes
         kept = alive.nonzero().squeeze(1)
         rows, regions, u, picks = rows[kept], regions.take(kept), u[kept], picks[kept]
         # Where nothing of this is left, what each feature can add decides.
-        scores = self.relaxation.blame(hidden, versus)[rows] + jumps[kept]
-        scores = scores + 1e-6 * part[rows].abs().amax(dim=1)
+        scores = jumps[kept] + 1e-6 * part[rows].abs().amax(dim=1)
+        if hidden:
+            scores += self.relaxation.blame(hidden, versus)[rows]
         if self.rounds:  # what just reaches a level does not hold right beside
             u += 1.1 * (WIGGLE[0] * u + WIGGLE[1] * u.sign())
         states = self.problem.select(regions.person).project(u, picks)
@@ -203,17 +211,6 @@ class BranchAndBound:
         for name, value in vars(part).items():
             getattr(regions, name)[rows] = value
         u[rows], picks[rows] = state
-
-    def _least(self, regions):
-        """Lower bounds of what steady actions cost.
-
-        Where activations are rounded, a steady action holds if each of its continuous changes is smaller by a hair, too:
-        it costs that much more than anything that is merely valid.
-        """
-        if not self.rounds or self.problem.norm != "l1":
-            return regions.bound
-        moved = (regions.low > SMALLEST) | (regions.high < -SMALLEST)
-        return regions.bound + WIGGLE[1] * (moved & (self.problem.unit == 0)).sum(dim=1)
 
     def _bargain(self, regions, number, choice, need, budget):
         """Lower bounds, what loosens them, and states near them; tightens regions in place."""

@@ -4,7 +4,7 @@ import torch
 
 from .._utils._errors import raise_problems
 from ._base import BaseSolver
-from ._branch import BranchAndBound
+from ._branch import HAIR, BranchAndBound
 from ._greedy import GreedySolver
 from ._layers import read_layers
 
@@ -48,8 +48,8 @@ class ExactSolver(BaseSolver):
     The status is "optimal" (no cheaper action but for `gap`), "infeasible" (no action of the set
     gets the target), "found" or "not found" (the time was up). "Optimal" is meant among actions
     that reach the target with a margin of 2e-5 logits, which keeps rounding from undoing them. Where activations are
-    rounded, an action has to hold right beside where it ends, too, and what is cheaper by less than 5e-6 units of cost is not
-    looked for: of the cheapest actions, some hundredths of a unit and less, the status is then "found", with a bound as near.
+    rounded, an action has to hold right beside where it ends, too, and what is cheaper by less than 2e-5 units of cost is not
+    looked for.
 
     References
     ----------
@@ -70,6 +70,7 @@ class ExactSolver(BaseSolver):
     """
 
     _dtype = torch.float64
+    _alone = 8
 
     def __init__(self, *, gap=1e-4, time_limit=60.0, start=None, batch_size=128):
         self.gap = gap
@@ -90,6 +91,9 @@ class ExactSolver(BaseSolver):
                 "a causal graph."
             )
         read_layers(logits)
+
+    def _near(self, margin):
+        return self.gap, HAIR if margin.rounds else 0.0
 
     def _search(self, margin, problem):
         start = GreedySolver() if self.start is None else self.start

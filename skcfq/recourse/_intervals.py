@@ -298,7 +298,9 @@ class IntervalRelaxation(Relaxation):
         """
         step, inner = self.layers[0].step, self.sizes[1:]
         rows, need = versus, threshold[:, None]
-        if len(inner) > 1:  # of the last activations, which are known better than the logits one by one
+        if (
+            len(inner) > 1
+        ):  # of the last activations, which are known better than the logits one by one
             rows, need = rows @ self.weights[-1], need - rows @ self.biases[-1]
             inner = inner[:-1]
         weigh = rows.abs().sum(dim=1)

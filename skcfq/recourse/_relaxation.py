@@ -233,7 +233,7 @@ class Relaxation:
 
         Returns
         -------
-        tensor of shape (N, m + q), or 0.0 without hidden layers
+        tensor of shape (N, m + q)
         """
         carried = self._carried(hidden, rows)
         return sum(

@@ -46,7 +46,9 @@ def test_offset_is_in_the_bias_of_the_target_alone(data):
 
 
 def test_too_few_rows_for_the_level_is_a_clear_error(data):
-    clf = CFQClassifier((16,), actions=data.actions, validity_level=0.02, max_epochs=1, random_state=0)
+    clf = CFQClassifier(
+        (16,), actions=data.actions, validity_level=0.02, max_epochs=1, random_state=0
+    )
     with pytest.raises(
         ValueError,
         match=r"validity_level=0\.02 needs at least 49 held-out people who need recourse",

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from skcfq import ExactSolver, GreedySolver
-from skcfq.recourse import Problem, read_layers
+from skcfq.recourse import Problem, _intervals, read_layers
 from skcfq.recourse._base import MARGIN, Margin
-from skcfq.recourse._intervals import MOST_OPEN, IntervalRelaxation
+from skcfq.recourse._intervals import MOST_OPEN, MOST_PATTERNS, IntervalRelaxation
 from skcfq.recourse._pool import AT_HAND, Pool, best_of_each
 from skcfq.recourse._regions import Extent, Regions
 from tests.recourse.brute import ACTION_SETS, world
@@ -26,8 +26,10 @@ def small_regions(problem, random, size):
 
 @pytest.mark.parametrize("name", ["free", "weights"])
 @pytest.mark.parametrize("quantized", [True, "units"])
-def test_patterns_tell_where_a_margin_is_reached(name, quantized):
+@pytest.mark.parametrize("most", [MOST_PATTERNS, 2], ids=["all patterns", "two patterns"])
+def test_patterns_tell_where_a_margin_is_reached(name, quantized, most, monkeypatch):
     """No random point of a region that is impossible is valid, and a valid one is on the side of the limit."""
+    monkeypatch.setattr(_intervals, "MOST_PATTERNS", most)
     n_impossible = n_sided = n_valid = 0
     for seed in range(6):
         random = np.random.default_rng(seed)
@@ -42,10 +44,13 @@ def test_patterns_tell_where_a_margin_is_reached(name, quantized):
             hidden = relaxation.hidden(regions, extent)
             versus = torch.tensor([[[-1.0, 1.0]]], dtype=torch.float64).expand(len(regions), 1, 2)
             threshold = torch.full((len(regions),), MARGIN, dtype=torch.float64)
-            possible, unit, side, limit = relaxation.decide(hidden, versus, threshold)
-            few = (hidden[0].spread > 0).sum(dim=1) <= MOST_OPEN
-            assert possible[~few].all()
+            asked = torch.from_numpy(random.random(len(regions)) < 0.9)
+            levels = relaxation.decide(hidden, versus, threshold, asked)
+            possible, unit, side, limit = vars(levels).values()
+            few = asked & ((hidden[0].spread > 0).sum(dim=1) <= MOST_OPEN)
+            assert (possible == asked)[~few].all()
             assert (unit[~few] == -1).all()
+            possible |= ~asked
             part, sided = problem.select(regions.person), unit >= 0
             output = relaxation.output(regions.person, unit.clamp(min=0))
             for _ in range(40):
