@@ -8,6 +8,7 @@ from both sides cross. Euclidean costs are bounded by their squares.
 """
 
 import dataclasses
+import math
 
 import torch
 
@@ -17,8 +18,11 @@ from ._regions import choice_slices
 #: The price lies between 1 / FAR and FAR of its unit, and is looked for so many times.
 FAR, N_PRICES = 1e9, 40
 
+#: Right above a price and right below it, relatively: where tangents of prices far apart meet is known less exactly.
+APART = 1e-9, 1e-7, 1e-5, 1e-3, math.inf, math.inf
+
 #: Tangents that leave less than this to gain, relatively, are as good as the best.
-CLOSE = 1e-8
+CLOSE = 1e-10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,17 +189,19 @@ class Dual:
             high.move(enough, price, bargain)
             low.move(~enough, price, bargain)
         # Right above the best price, where what is made reaches the value, and right below it.
-        price, _ = low.meets(high)
-        price = torch.minimum(price * (1 + 1e-9), high.price)
-        price = torch.where(low.surplus >= 0, low.price, price)
-        bargain = self.at(price)
-        short = bargain.surplus < 0
-        if short.any():
-            price = torch.where(short, high.price, price)
+        meets, _ = low.meets(high)
+        meets = torch.where(low.surplus >= 0, low.price, meets)
+        apart = torch.full_like(meets, APART[0])
+        for further in APART[1:]:
+            price = torch.minimum(meets * (1 + apart), high.price)
             bargain = self.at(price)
+            short = bargain.surplus < 0
+            if not short.any():
+                break
+            apart = torch.where(short, further, apart)
         least = torch.maximum(torch.maximum(least, best), bargain.total)
-        below = self.at(torch.maximum(price * (1 - 2e-9), low.price)).gain
-        jump = (bargain.gain - below).abs()
+        below = torch.maximum(meets * (1 - apart), low.price)
+        jump = (bargain.gain - self.at(below).gain).abs()
         m = self.number.shape[1]
         jump[:, :m] *= self.limited & ~self.forced[:, :m]
         return (least.clamp(min=0).sqrt() if self.square else least), price, bargain, jump

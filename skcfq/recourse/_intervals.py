@@ -228,10 +228,10 @@ class IntervalRelaxation(Relaxation):
         return self.base[person, unit], self.per_number[unit], choice
 
     def decide(self, hidden, versus, threshold, possible):
-        """Try all levels of the first layer that small regions leave open: which reach a threshold.
+        """Try the levels of the first layer that small regions leave open: which reach a threshold.
 
         Where few activations of the first layer may have one of two levels, everything behind them is known for
-        each of their patterns.
+        each of their patterns, and nearly known where some of these are settled.
 
         Parameters
         ----------
@@ -298,9 +298,8 @@ class IntervalRelaxation(Relaxation):
         """
         step, inner = self.layers[0].step, self.sizes[1:]
         rows, need = versus, threshold[:, None]
-        if (
-            len(inner) > 1
-        ):  # of the last activations, which are known better than the logits one by one
+        # As functions of the last activations, these are bounded more closely than by each logit for itself.
+        if len(inner) > 1:
             rows, need = rows @ self.weights[-1], need - rows @ self.biases[-1]
             inner = inner[:-1]
         weigh = rows.abs().sum(dim=1)

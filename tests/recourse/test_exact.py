@@ -271,6 +271,35 @@ def test_what_is_cut_off_cannot_be_cheapest(kind):
     assert n_cut > 50
 
 
+@pytest.mark.parametrize("kind", ["free", "few changes", "one change", "weights", "l2"])
+def test_no_other_price_bounds_the_cost_better(kind):
+    """The bound is that of the best of many prices, and what is made at it reaches the value, but not right below."""
+    n_reached = 0
+    for seed in range(12):
+        random = np.random.default_rng(seed)
+        w = world(seed, ACTION_SETS[kind])
+        x = torch.from_numpy(w.space.encoding.encode(w.train).astype(np.float32)).double()
+        target = torch.ones(len(x), dtype=torch.int64)
+        problem = Problem(w.space, w.space.rows(w.train), x, target)
+        regions = Regions.whole(problem)
+        n, m = problem.low.shape
+        number = torch.from_numpy(random.normal(size=(n, m)))
+        gain = torch.from_numpy(random.normal(size=problem.price.shape))
+        need = torch.from_numpy(random.uniform(-0.2, 2.0, n))
+        dual = Dual(problem, regions, number, gain, need, square=kind == "l2")
+        bound, price, bargain, _ = dual.solve()
+        found = bound.square() if kind == "l2" else bound
+        reached = bound < 1e3
+        for factor in np.geomspace(1e-3, 1e3, 400):
+            total = dual.at(factor * dual.scale).total
+            assert (found >= total - 1e-6 * (1 + total.abs()))[reached].all()
+        assert (bargain.surplus >= 0)[reached].all()
+        paid = reached & (need > 0)
+        assert (dual.at(price * (1 - 1e-4)).surplus < 1e-3)[paid].all()
+        n_reached += int(paid.sum())
+    assert n_reached > 50
+
+
 def test_a_place_that_is_given_up_may_be_taken_by_another_feature():
     """One change, of three: b alone costs 1.0 and c alone 1.04; without b, its place is c's."""
     frame = pd.DataFrame({name: [0.0, 1.0] for name in "abc"})
