@@ -95,6 +95,7 @@ class BranchAndBound:
         pool = Pool(
             Regions.whole(self.problem), N_SMALL if self.rounds else N_REGIONS,
             lambda regions: regions.bound < self.budget()[regions.person],
+            dives=self.rounds,
         )  # fmt: skip
         began = time.perf_counter()
         while len(batch := pool.take()):

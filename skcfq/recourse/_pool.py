@@ -21,11 +21,15 @@ class Pool:
         Looked at together.
     wanted : callable
         Regions to bool, (N,): which may still hold something. What is put by is asked when it comes back.
+    dives : bool
+        Whether every other time the smallest regions come first: they end soonest, with an action that spares
+        regions of others.
     """
 
-    def __init__(self, regions, n_regions, wanted):
+    def __init__(self, regions, n_regions, wanted, dives=False):
         self.n_regions, self.wanted = n_regions, wanted
         self.at_hand, self.put_by = regions, []
+        self.dives, self.turn = dives, 0
 
     def take(self):
         """Regions to look at next, each person's lowest bounds, the same number of each; none: there are no more.
@@ -35,7 +39,9 @@ class Pool:
         while not len(self.at_hand) and self.put_by:
             back, self.put_by = Regions.join(self.put_by), []
             self.put(back)
-        first = best_of_each(self.at_hand, self.n_regions)
+        self.turn += 1
+        smallest = self.dives and self.turn % 2 == 0
+        first = best_of_each(self.at_hand, self.n_regions, sizes(self.at_hand) if smallest else None)
         rest = _others(first, self.at_hand)
         taken, self.at_hand = self.at_hand.take(first), self.at_hand.take(rest)
         return taken
@@ -58,9 +64,14 @@ class Pool:
         return given_up
 
 
-def best_of_each(regions, n):
-    """Indices of `n` regions at most: each person's lowest bounds, the same number of each."""
-    order = regions.bound.argsort(stable=True)
+def sizes(regions):
+    """How much is left open in each region, (N,)."""
+    return (regions.high - regions.low).sum(dim=1) + regions.open.sum(dim=1)
+
+
+def best_of_each(regions, n, value=None):
+    """Indices of `n` regions at most: each person's lowest values, or bounds, the same number of each."""
+    order = (regions.bound if value is None else value).argsort(stable=True)
     order = order[regions.person[order].argsort(stable=True)]
     count = torch.bincount(regions.person)
     start = (count.cumsum(0) - count)[regions.person[order]]
