@@ -134,8 +134,10 @@ class Dual:
         choice = torch.stack(picks, dim=1) if picks else self.regions.stay.long()
         reserve = torch.zeros_like(self.need)
         if self.limited:
-            rank = value.masked_fill(self.forced, torch.inf).argsort(dim=1).argsort(dim=1)
-            made = self.forced | (rank < self.slots[:, None])
+            free = value.masked_fill(self.forced, torch.inf)
+            last = (self.slots - 1).clamp(min=0)[:, None]
+            worst = free.sort(dim=1).values.gather(1, last)
+            made = self.forced | ((free <= worst) & (self.slots > 0)[:, None])
             reserve = value.masked_fill(made, 0.0).amin(dim=1)
             value, gain = value * made, gain * made
             m = number.shape[1]

@@ -302,9 +302,13 @@ class IntervalRelaxation(Relaxation):
         if len(inner) > 1:
             rows, need = rows @ self.weights[-1], need - rows @ self.biases[-1]
             inner = inner[:-1]
-        weigh = rows.abs().sum(dim=1)
+        up, down = rows.clamp(min=0), rows.clamp(max=0)
+        weigh = (up - down).sum(dim=1)
         for size in reversed(inner):
             weigh = weigh @ size
+        rises, falls = (
+            (step * self.weights[1].T).clamp(**side) for side in ({"min": 0}, {"max": 0})
+        )
         two = (first.spread > 0) & (first.spread < 1.5 * step)
         n_open = two.sum(dim=1)
         at = weigh.masked_fill(~two, -1.0).topk(max(n_open.tolist(), default=0), dim=1).indices
@@ -320,32 +324,33 @@ class IntervalRelaxation(Relaxation):
                 owner, bits, low, high = (each[grows] for each in (owner, bits, low, high))
             if not len(owner):
                 break
-            jump = step * self.weights[1].T[at[owner, k]]
-            up, down = jump.clamp(min=0), jump.clamp(max=0)
-            low, high = torch.cat([low - down, low + up]), torch.cat([high - up, high + down])
+            rise, fall = rises[at[owner, k]], falls[at[owner, k]]
+            low, high = torch.cat([low - fall, low + rise]), torch.cat([high - rise, high + fall])
             n = len(owner)
             owner, bits = owner.repeat(2), bits.repeat(2, 1)
             bits[:n, k], bits[n:, k] = 0, 1
-            reached = (self._most(low, high, rows[owner]) >= need[owner]).all(dim=1)
+            reached = (self._most(low, high, up[owner], down[owner]) >= need[owner]).all(dim=1)
             kept = reached.nonzero().squeeze(1)
             owner, bits, low, high = (each[kept] for each in (owner, bits, low, high))
             growing &= torch.bincount(owner, minlength=len(at)) <= MOST_PATTERNS
         done.append((owner, bits))
         return at, n_open, *(torch.cat(each) for each in zip(*done, strict=True))
 
-    def _most(self, low, high, rows):
-        """The most that functions of the last activations are, from limits of the second layer's outputs."""
+    def _most(self, low, high, up, down):
+        """The most that functions of the last activations are, from limits of the second layer's outputs.
+
+        `up` and `down`, (N, r, H), are the functions' positive and negative coefficients.
+        """
         for i, layer in enumerate(self.layers[1:-1], start=1):
             low, high = activate(layer, low), activate(layer, high)
             if i + 1 < len(self.layers) - 1:
                 low, high = loosened(*self._linear(i + 1, low, high))
-        up, down = rows.clamp(min=0), rows.clamp(max=0)
         return (up @ high[..., None] + down @ low[..., None]).squeeze(2)
 
 
 def loosened(low, high):
     """Limits a little further apart than rounding of the sums can be off, far below what a margin is held to."""
-    slack = 1e-11 * (1 + torch.maximum(low.abs(), high.abs()))
+    slack = torch.maximum(low.abs(), high.abs()).add_(1).mul_(1e-11)
     return low - slack, high + slack
 
 
@@ -353,4 +358,5 @@ def activate(layer, a):
     """The activation of a layer, of tensors of any shape."""
     if layer.step is None:
         return a.clamp(min=0) if layer.relu else a
-    return (a / layer.step).round().clamp(min=0).minimum(a.new_tensor(layer.top)) * layer.step
+    levels = (a / layer.step).round_().clamp_(min=0)
+    return torch.minimum(levels, a.new_tensor(layer.top), out=levels).mul_(layer.step)

@@ -41,7 +41,9 @@ class Pool:
             self.put(back)
         self.turn += 1
         smallest = self.dives and self.turn % 2 == 0
-        first = best_of_each(self.at_hand, self.n_regions, sizes(self.at_hand) if smallest else None)
+        first = best_of_each(
+            self.at_hand, self.n_regions, sizes(self.at_hand) if smallest else None
+        )
         rest = _others(first, self.at_hand)
         taken, self.at_hand = self.at_hand.take(first), self.at_hand.take(rest)
         return taken

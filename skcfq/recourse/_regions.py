@@ -63,6 +63,9 @@ class Regions:
 
     def take(self, index):
         """Some of them, in memory of their own."""
+        if isinstance(index, torch.Tensor):
+            index = index.nonzero().squeeze(1) if index.dtype == torch.bool else index
+            return Regions(*(value.index_select(0, index) for value in vars(self).values()))
         return Regions(*(value[index] for value in vars(self).values()))
 
     def anchor(self):
