@@ -62,8 +62,6 @@ class BaseSolver(BaseEstimator, abc.ABC):
     _dtype = torch.float32
     #: Relative distance of cost and lower bound at which an action counts as optimal.
     gap = 0.0
-    #: Up to this many people, threads would wait for each other more than they share.
-    _alone = 4096
 
     def _check(self, logits, actions):
         """Raise TypeError if this solver cannot search on a network or among such actions."""
@@ -149,7 +147,7 @@ class BaseSolver(BaseEstimator, abc.ABC):
                 return part, problem.raw_delta(u), chosen.numpy(), least.numpy()
 
         first, same = _distinct(who, [encoded, target, *vars(rows).values()])
-        parts = _batches(first, self.batch_size, self._alone)
+        parts = _batches(first, *self._together(margin))
         for part, found_delta, found_choice, least in in_threads(search, parts):
             # float32 limits may lie an ulp outside the true ones.
             delta[part] = np.clip(found_delta, rows.low[part], rows.high[part])
@@ -217,6 +215,10 @@ class BaseSolver(BaseEstimator, abc.ABC):
     def _margin(self, logits):
         """``margin(z, target)`` of encoded rows, as `_search` takes it."""
         return Margin(logits, self._dtype)
+
+    def _together(self, margin):
+        """People searched together at most, and so few that threads would wait for each other more than they share."""
+        return self.batch_size, 4096
 
     def _near(self, margin):
         """How far below a cost a bound proves it, relatively and in units of cost."""

@@ -37,7 +37,7 @@ class ExactSolver(BaseSolver):
     start : BaseSolver, default=None
         Finds the first action of each person; ``None`` is :class:`GreedySolver`.
     batch_size : int, default=128
-        People searched together; batches run on all cores.
+        People searched together, at most 16 where activations are rounded; batches run on all cores.
 
     See Also
     --------
@@ -70,7 +70,6 @@ class ExactSolver(BaseSolver):
     """
 
     _dtype = torch.float64
-    _alone = 8
 
     def __init__(self, *, gap=1e-4, time_limit=60.0, start=None, batch_size=128):
         self.gap = gap
@@ -92,17 +91,16 @@ class ExactSolver(BaseSolver):
             )
         read_layers(logits)
 
+    def _together(self, margin):
+        return min(self.batch_size, N_ROUNDED) if margin.rounds else self.batch_size, 8
+
     def _near(self, margin):
         return self.gap, HAIR if margin.rounds else 0.0
 
     def _search(self, margin, problem):
         start = GreedySolver() if self.start is None else self.start
         u, choice, _ = start._search(margin, problem)
-        bound = torch.empty(len(u), dtype=u.dtype)
-        together = N_ROUNDED if margin.rounds else max(1, len(u))
-        for rows in torch.arange(len(u)).split(together):
-            search = BranchAndBound(margin, problem.select(rows), self.gap)
-            search.offer(torch.arange(len(rows)), u[rows], choice[rows])
-            bound[rows] = search.run(self.time_limit)
-            u[rows], choice[rows] = search.u, search.choice
-        return u, choice, bound
+        search = BranchAndBound(margin, problem, self.gap)
+        search.offer(torch.arange(len(u)), u, choice)
+        bound = search.run(self.time_limit)
+        return search.u, search.choice, bound
