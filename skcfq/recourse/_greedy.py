@@ -66,6 +66,10 @@ class GreedySolver(BaseSolver):
     -----
     "Not found" is a failed search, not a proof that there is no recourse.
 
+    On the networks of ``examples/benchmarks/recourse.py`` whose activations are floats, costs are on average within 1 % of the
+    proven optimum. With rounded activations they are a hundredth above it on Adult and up to a seventh on German Credit: what is cheapest
+    there may be a tiny change of just the right three or four numbers. :class:`ExactSolver` takes seconds a person for these.
+
     Examples
     --------
     >>> from skcfq import FullPrecisionClassifier, GreedySolver
