@@ -1,5 +1,6 @@
 """Branch and bound for the cheapest action that reaches a margin."""
 
+import dataclasses
 import time
 
 import torch
@@ -22,6 +23,8 @@ POINT = 1e-8
 #: What is cheaper by less than this, in units of cost, is of no interest where activations are rounded: an action has to
 #: hold right beside where it ends.
 HAIR = 2e-5
+#: Regions whose bound is so near to what an action may cost are bounded by two levels at once, mixed in so many shares.
+NEARLY, N_MIXES = 0.995, 4
 #: Regions looked at together, and where activations are rounded, so that regions have to be small and many.
 N_REGIONS, N_SMALL = 256, 2048
 
@@ -198,19 +201,44 @@ class BranchAndBound:
         return regions, rows, scores, (regions.person, *states)
 
     def _reach_level(self, regions, levels, budget, u, picks):
-        """Bound regions by the level of the first layer that a valid action must reach, in place."""
-        rows = (levels.unit >= 0).nonzero().squeeze(1)
+        """Bound regions by the levels of the first layer that a valid action must reach, in place."""
+        rows = (levels.unit[:, 0] >= 0).nonzero().squeeze(1)
         if not len(rows):
             return
-        part, levels = regions.take(rows), levels.take(rows)
-        constant, number, choice = self.relaxation.output(part.person, levels.unit)
-        side = levels.side[:, None]
-        need = levels.side * (levels.limit - constant)
-        need = need - 1e-11 * (1 + need.abs())
-        bound, _, *state = self._bargain(part, side * number, side * choice, need, budget[rows])
+        part, levels, budget = regions.take(rows), levels.take(rows), budget[rows]
+        first = Condition.of(self.relaxation, part.person, levels, 0)
+        bound, _, *state = self._bargain(part, first.number, first.choice, first.need, budget)
         part.bound = torch.maximum(part.bound, bound)
-        for name, value in vars(part).items():
-            getattr(regions, name)[rows] = value
+        self._reach_two(part, levels, first, budget, *state)
+        part.write(regions, rows)
+        u[rows], picks[rows] = state
+
+    def _reach_two(self, regions, levels, first, budget, u, picks):
+        """Where one level leaves little to gain, bound by two at once, in place; their states, too.
+
+        What reaches one level for the least is mostly short of another. A mix of both conditions is one, too; the mix
+        that bounds the cost best leaves neither short.
+        """
+        near = (regions.bound >= NEARLY * budget) & (levels.unit[:, 1] >= 0)
+        others = [
+            Condition.of(self.relaxation, regions.person, levels, k)
+            for k in range(1, levels.unit.shape[1])
+        ]
+        worst, which = torch.stack([each.short(u, picks) for each in others]).max(dim=0)
+        rows = (near & (worst > 0)).nonzero().squeeze(1)
+        if not len(rows):
+            return
+        second = Condition.pick(others, which).take(rows)
+        part, first, budget = regions.take(rows), first.take(rows), budget[rows]
+        low, high = torch.zeros_like(budget), torch.ones_like(budget)
+        for _ in range(N_MIXES):
+            share = (low + high) / 2
+            mixed = first.mix(second, share)
+            bound, _, *state = self._bargain(part, mixed.number, mixed.choice, mixed.need, budget)
+            part.bound = torch.maximum(part.bound, bound)
+            more = second.short(*state) > first.short(*state)
+            low, high = torch.where(more, share, low), torch.where(more, high, share)
+        part.write(regions, rows)
         u[rows], picks[rows] = state
 
     def _bargain(self, regions, number, choice, need, budget):
@@ -282,6 +310,56 @@ class BranchAndBound:
             two.low[at, feature] = torch.where(low == 0, unit, low)
             two.high[at, feature] = torch.where(high == 0, -unit, high)
             two.changed[at, feature] = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """Linear functions of the action that have to reach a value, one for each of N regions.
+
+    Attributes
+    ----------
+    number : tensor of shape (N, m)
+    choice : tensor of shape (N, M)
+    need : tensor of shape (N,)
+    """
+
+    number: torch.Tensor
+    choice: torch.Tensor
+    need: torch.Tensor
+
+    @classmethod
+    def of(cls, relaxation, person, levels, k):
+        """To reach the k-th level of each region; nothing where there is none."""
+        constant, number, choice = relaxation.output(person, levels.unit[:, k])
+        side = levels.side[:, k]
+        need = side * (levels.limit[:, k] - constant)
+        need = need - 1e-11 * (1 + need.abs())
+        # Per unit of the largest slope, so that conditions can be compared.
+        size = 1 / number.abs().amax(dim=1).clamp(min=1e-12) if number.shape[1] else side.abs()
+        need = torch.where(levels.unit[:, k] >= 0, need * size, -torch.inf)
+        size = (side * size)[:, None]
+        return cls(size * number, size * choice, need)
+
+    @classmethod
+    def pick(cls, conditions, which):
+        """One of several for each region."""
+        columns = zip(*(vars(each).values() for each in conditions), strict=True)
+        row = torch.arange(len(which))
+        return cls(*(torch.stack(column)[which, row] for column in columns))
+
+    def take(self, index):
+        """Those of some of the regions."""
+        return Condition(*(value[index] for value in vars(self).values()))
+
+    def mix(self, other, share):
+        """What follows from this condition and a share, (N,), of another one."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Condition(*(torch.lerp(a, b, share.view(-1, *[1] * (a.ndim - 1))) for a, b in pairs))
+
+    def short(self, u, picks):
+        """By how much states miss it, (N,)."""
+        picked = self.choice.gather(1, picks.clamp(min=0)) * (picks >= 0)
+        return self.need - (self.number * u).sum(dim=1) - picked.sum(dim=1)
 
 
 def _split_choices(one, two, at, k, part):

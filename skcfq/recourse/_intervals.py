@@ -16,6 +16,9 @@ from ._relaxation import Lines, Relaxation, relax
 #: so many are left.
 MOST_OPEN, MOST_PATTERNS = 14, 32
 
+#: Of the levels that all patterns ask for, so many are told.
+MOST_LEVELS = 4
+
 #: For so many regions at once.
 N_AT_ONCE = 512
 
@@ -61,11 +64,12 @@ class Levels:
     ----------
     possible : tensor of bool, shape (N,)
         False: nothing in the region reaches the threshold.
-    unit : tensor of int64, shape (N,)
-        An output of the first layer that has to be on one side of a limit for it, -1 where none has to be.
-    side : tensor of shape (N,)
+    unit : tensor of int64, shape (N, MOST_LEVELS)
+        Outputs of the first layer that have to be on one side of a limit for it, those that cut off most first; -1 where
+        there are no more.
+    side : tensor of shape (N, MOST_LEVELS)
         1: above the limit, -1: below.
-    limit : tensor of shape (N,)
+    limit : tensor of shape (N, MOST_LEVELS)
     """
 
     possible: torch.Tensor
@@ -247,8 +251,8 @@ class IntervalRelaxation(Relaxation):
         Levels
         """
         first, step = hidden[0], self.layers[0].step
-        possible, unit = possible.clone(), torch.full((len(possible),), -1)
-        side, limit = self.base.new_zeros((2, len(possible)))
+        possible, unit = possible.clone(), torch.full((len(possible), MOST_LEVELS), -1)
+        side, limit = self.base.new_zeros((2, *unit.shape))
         if step is None:
             return Levels(possible, unit, side, limit)
         tried = possible & ((first.spread > 0).sum(dim=1) <= MOST_OPEN)
@@ -269,10 +273,11 @@ class IntervalRelaxation(Relaxation):
             middle = part.least.gather(1, at) + step / 2
             share = (middle - part.low.gather(1, at)) / part.width.gather(1, at)
             cut = torch.where(above, share, torch.where(below, 1 - share, -1.0))
-            most, j = cut.max(dim=1, keepdim=True)
-            unit[rows] = torch.where(most >= 0, at.gather(1, j), -1).squeeze(1)
-            side[rows] = torch.where(above.gather(1, j), 1.0, -1.0).to(side).squeeze(1)
-            limit[rows] = middle.gather(1, j).squeeze(1)
+            k = min(MOST_LEVELS, at.shape[1])
+            most, j = cut.topk(k, dim=1)
+            unit[rows, :k] = torch.where(most >= 0, at.gather(1, j), -1)
+            side[rows, :k] = torch.where(above.gather(1, j), 1.0, -1.0).to(side)
+            limit[rows, :k] = middle.gather(1, j)
         return Levels(possible, unit, side, limit)
 
     def _patterns(self, first, versus, threshold):

@@ -68,6 +68,11 @@ class Regions:
             return Regions(*(value.index_select(0, index) for value in vars(self).values()))
         return Regions(*(value[index] for value in vars(self).values()))
 
+    def write(self, others, index):
+        """Put these in the places of some others."""
+        for name, value in vars(self).items():
+            getattr(others, name)[index] = value
+
     def anchor(self):
         """Numeric changes nearest to none, (N, m)."""
         return self.low.clamp(min=0) + self.high.clamp(max=0)

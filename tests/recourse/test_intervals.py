@@ -1,13 +1,15 @@
 """Small regions of networks with rounded activations: patterns of levels, and regions that are put by."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
 from skcfq import ExactSolver, GreedySolver
-from skcfq.recourse import Problem, _intervals, read_layers
+from skcfq.recourse import Problem, _branch, _intervals, read_layers
 from skcfq.recourse._base import MARGIN, Margin
-from skcfq.recourse._branch import HAIR
+from skcfq.recourse._branch import HAIR, BranchAndBound, Condition
 from skcfq.recourse._intervals import MOST_OPEN, MOST_PATTERNS, IntervalRelaxation
 from skcfq.recourse._pool import AT_HAND, Pool, best_of_each
 from skcfq.recourse._regions import Extent, Regions
@@ -53,19 +55,58 @@ def test_patterns_tell_where_a_margin_is_reached(name, quantized, most, monkeypa
             assert (unit[~few] == -1).all()
             possible |= ~asked
             part, sided = problem.select(regions.person), unit >= 0
-            output = relaxation.output(regions.person, unit.clamp(min=0))
+            outputs = [relaxation.output(regions.person, each) for each in unit.clamp(min=0).T]
             for _ in range(40):
                 share = torch.from_numpy(random.random(regions.low.shape))
                 u = regions.low + share * (regions.high - regions.low)
                 choice = torch.full_like(regions.stay, -1, dtype=torch.int64)
                 valid = margin(part.encode(u, choice), part.target) >= MARGIN
                 assert not valid[~possible].any()
-                reached = output[0] + (output[1] * u).sum(dim=1)
-                assert (side * (reached - limit) >= -1e-9)[valid & sided].all()
-                n_valid += int(valid[sided].sum())
+                reached = torch.stack(
+                    [base + (slope * u).sum(dim=1) for base, slope, _ in outputs], dim=1
+                )
+                assert (side * (reached - limit) >= -1e-9)[valid[:, None] & sided].all()
+                n_valid += int((valid[:, None] & sided).sum())
             n_impossible += int((~possible).sum())
             n_sided += int(sided.sum())
     assert min(n_impossible, n_sided, n_valid) > 100
+
+
+def test_the_cheapest_action_is_never_cut_off(monkeypatch):
+    """Boxes around it stay, with it inside and a bound that it does not undercut, also by two levels at once."""
+    monkeypatch.setattr(_branch, "NEARLY", 0.0)
+    n_mixed, mix = [], Condition.mix
+    monkeypatch.setattr(
+        Condition, "mix", lambda *args: n_mixed.append(len(args[0].need)) or mix(*args)
+    )
+    n_left = 0
+    for seed, quantized in itertools.product(range(6), (True, "units")):
+        random = np.random.default_rng(seed)
+        w = world(seed, ACTION_SETS["free"], quantized=quantized)
+        x = torch.from_numpy(w.space.encoding.encode(w.train).astype(np.float32)).double()
+        problem = Problem(w.space, w.space.rows(w.train), x, torch.ones(len(x), dtype=torch.int64))
+        margin = Margin(w.logits, torch.float64)
+        search = BranchAndBound(margin, problem, 0.0)
+        search.offer(torch.arange(len(x)), *GreedySolver()._search(margin, problem)[:2])
+        search.run(time_limit=10.0)
+        u, choice, best = search.u.clone(), search.choice.clone(), search.cost.clone()
+        who = (torch.isfinite(best) & (u != 0).any(dim=1)).nonzero().squeeze(1)
+        search.cost = best * (1 + 1e-3)
+        for size in (1e-3, 1e-2, 1e-1, 0.3, 1.0):
+            regions = Regions.whole(problem).take(who)
+            low, high = (torch.from_numpy(size * random.random(u[who].shape)) for _ in range(2))
+            regions.low = torch.maximum(regions.low, u[who] - low)
+            regions.high = torch.minimum(regions.high, u[who] + high)
+            regions.stay &= choice[who] < 0
+            picks = torch.zeros_like(regions.open).scatter(1, choice[who].clamp(min=0), 1)
+            regions.open &= picks & (choice[who] >= 0)[:, problem.owner]
+            left, rows, *_ = search._narrow(regions)
+            assert len(rows) == len(who)
+            assert (left.bound <= best[who] * (1 + 1e-9)).all()
+            assert ((u[who] >= left.low - 1e-7) & (u[who] <= left.high + 1e-7)).all()
+            n_left += len(rows)
+    assert n_left > 100
+    assert sum(n_mixed) > 100
 
 
 def test_regions_that_are_put_by_come_back():
