@@ -24,7 +24,7 @@ POINT = 1e-8
 #: hold right beside where it ends.
 HAIR = 2e-5
 #: Regions whose bound is so near to what an action may cost are bounded by two levels at once, mixed in so many shares.
-NEARLY, N_MIXES = 0.995, 4
+NEARLY, N_MIXES = 0.999, 4
 #: Regions looked at together, and where activations are rounded, so that regions have to be small and many.
 N_REGIONS, N_SMALL = 256, 2048
 
@@ -219,7 +219,10 @@ class BranchAndBound:
         What reaches one level for the least is mostly short of another. A mix of both conditions is one, too; the mix
         that bounds the cost best leaves neither short.
         """
-        near = (regions.bound >= NEARLY * budget) & (levels.unit[:, 1] >= 0)
+        near = (regions.bound >= NEARLY * budget) & (regions.bound < budget)
+        near &= levels.unit[:, 1] >= 0
+        if not near.any():
+            return
         others = [
             Condition.of(self.relaxation, regions.person, levels, k)
             for k in range(1, levels.unit.shape[1])

@@ -16,7 +16,7 @@ from skcfq.datasets import make_recourse_classification
 
 
 def test_prints_the_table_and_people_and_saves_the_model(skcfq_demo, tmp_path):
-    result = skcfq_demo("--epochs", 4)
+    result = skcfq_demo("--epochs", 2)
     assert result.exit_code == 0, result.output
     for name in ("full precision", "plain QAT", "CFQ", "VD", "|CRG|", "decisions", "bytes"):
         assert name in result.stdout
@@ -35,7 +35,7 @@ def test_prints_the_table_and_people_and_saves_the_model(skcfq_demo, tmp_path):
 
 
 def test_json_is_one_object(skcfq_demo):
-    result = skcfq_demo("--epochs", 4, "--json", "--people", 2, "--output", "m.joblib")
+    result = skcfq_demo("--epochs", 2, "--json", "--people", 2, "--output", "m.joblib")
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert [row["name"] for row in found["models"]] == ["full precision", "plain QAT", "CFQ"]
@@ -52,7 +52,7 @@ def test_json_is_one_object(skcfq_demo):
 
 def test_options_reach_the_models(skcfq_demo):
     result = skcfq_demo(
-        "--epochs", 4, "--bit-budget", 2, "--activation-bits", 4, "--realistic", "--people", 1
+        "--epochs", 2, "--bit-budget", 2, "--activation-bits", 4, "--realistic", "--people", 1
     )
     assert result.exit_code == 0, result.output
     assert "--realistic" not in result.stdout
@@ -60,11 +60,11 @@ def test_options_reach_the_models(skcfq_demo):
     assert 1.9 < model.average_bits_ <= 2
     assert model.activation_bits == 4
     assert model.actions.step["income"] == 50
-    assert model.max_epochs == 4
+    assert model.max_epochs == 2
 
 
 def test_the_same_seed_gives_the_same_result(skcfq_demo):
-    runs = [json.loads(skcfq_demo("--epochs", 4, "--json").stdout) for _ in range(2)]
+    runs = [json.loads(skcfq_demo("--epochs", 2, "--json").stdout) for _ in range(2)]
     for run in runs:
         del run["seconds"]
     assert runs[0] == runs[1]
@@ -113,7 +113,7 @@ def test_failing_run_leaves_the_old_model(skcfq_demo, monkeypatch, tmp_path):
         raise OSError("No space left on device")
 
     monkeypatch.setattr(_demo.joblib, "dump", fail)
-    result = skcfq_demo("--epochs", 4)
+    result = skcfq_demo("--epochs", 2)
     assert result.exit_code == 1
     assert "skcfq demo: No space left on device" in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["skcfq-demo.joblib"]

@@ -209,7 +209,7 @@ def test_cache_knows_other_actions_target_and_seed(credit, tmp_path):
 def test_grid_with_the_default_teacher_on_adult(some_adults, tmp_path, way):
     params = {
         "hidden_layer_sizes": (8,), "actions": ACTIONS, "memory": str(tmp_path), "target": ">50K",
-        "max_epochs": 4, "random_state": 0,
+        "max_epochs": 2, "random_state": 0,
     }  # fmt: skip
     model = CFQClassifier(preprocessor=encoder() if way == "preprocessor" else None, **params)
     estimator = model if way == "preprocessor" else make_pipeline(encoder(), model)
@@ -269,7 +269,7 @@ def test_an_action_in_raw_units_is_refused_for_encoded_input(credit):
 def quick():
     return CFQClassifier(
         (8,), teacher=FullPrecisionClassifier((8,), max_epochs=10, lr=0.01, random_state=0),
-        target="granted", max_epochs=3, random_state=0,
+        target="granted", max_epochs=1, random_state=0,
     )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def fit(X, y, **params):
 
 def classifier(**params):
     teacher = FullPrecisionClassifier((24, 12), max_epochs=4, target="granted")
-    small = {"max_epochs": 4, "target": "granted", "teacher": teacher, "random_state": 0}
+    small = {"max_epochs": 2, "target": "granted", "teacher": teacher, "random_state": 0}
     return CFQClassifier((24, 12), **{**small, **params})
 
 
