@@ -111,9 +111,12 @@ class BranchAndBound:
                 self.offer(*self._corners(batch))
             else:
                 self._polish(batch.bound, states)
-            if not self.rounds:  # else what has shrunk to a point holds if its state does
-                stuck = batch.take(points)
-                bound.scatter_reduce_(0, stuck.person, stuck.bound, "amin")
+            stuck = batch.take(points)
+            if self.rounds:
+                # A point whose state does not hold beside it holds no better action; but that there is none at all is
+                # not proven by it.
+                stuck = stuck.take(torch.isinf(self.cost[stuck.person]))
+            bound.scatter_reduce_(0, stuck.person, stuck.bound, "amin")
             pool.put(self._split(batch.take(~points), scores[~points]))
             now = time.perf_counter()
             seconds += torch.bincount(people, minlength=n) / len(people) * (now - began)

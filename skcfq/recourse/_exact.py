@@ -48,8 +48,8 @@ class ExactSolver(BaseSolver):
     The status is "optimal" (no cheaper action but for `gap`), "infeasible" (no action of the set
     gets the target), "found" or "not found" (the time was up). "Optimal" is meant among actions
     that reach the target with a margin of 2e-5 logits, which keeps rounding from undoing them. Where activations are
-    rounded, an action has to hold right beside where it ends, too, and what is cheaper by less than 2e-5 units of cost is not
-    looked for.
+    rounded, an action has to hold right beside where it ends, too, which the bound then takes for granted, and what is cheaper by
+    less than 2e-5 units of cost is not looked for. "Infeasible" is meant of all actions.
 
     References
     ----------

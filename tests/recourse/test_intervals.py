@@ -167,6 +167,21 @@ def test_what_is_proven_holds_beside_where_it_ends():
     assert (cost - bound > 1e-6 * cost * (1 + 1e-6)).all(), "a share of the cost alone would do"
 
 
+def test_that_there_is_none_is_not_said_of_actions_that_do_not_hold_beside(monkeypatch):
+    """Who has an action, though none that holds right beside where it ends, is not found, and not infeasible."""
+    w = world(3, ACTION_SETS["free"], quantized=True)
+    people = w.train[w.decide(w.train) != 1]
+    greedy = GreedySolver().solve(w.logits, people, 1, w.space)
+    assert greedy.success.sum() > 5
+    monkeypatch.setattr(
+        _branch, "steady", lambda margin, part, u, choice: torch.zeros(len(u), dtype=torch.bool)
+    )
+    x = torch.from_numpy(w.space.encoding.encode(people).astype(np.float32)).double()
+    problem = Problem(w.space, w.space.rows(people), x, torch.ones(len(x), dtype=torch.int64))
+    bound = BranchAndBound(Margin(w.logits, torch.float64), problem, 1e-4).run(time_limit=60.0)
+    assert bound[torch.from_numpy(greedy.success)].isfinite().all()
+
+
 def test_every_other_time_the_smallest_regions_come_first():
     """Of regions with rounded activations, so that actions are found early."""
     w = world(0, ACTION_SETS["free"])
