@@ -23,10 +23,15 @@ POINT = 1e-8
 #: What is cheaper by less than this, in units of cost, is of no interest where activations are rounded: an action has to
 #: hold right beside where it ends.
 HAIR = 2e-5
+#: Whether actions can hold beside where they end is asked of regions that are nowhere longer, in units of cost.
+TINY = 5e-5
 #: Regions whose bound is so near to what an action may cost are bounded by two levels at once, mixed in so many shares.
 NEARLY, N_MIXES = 0.999, 4
 #: Regions looked at together, and where activations are rounded, so that regions have to be small and many.
 N_REGIONS, N_SMALL = 256, 2048
+#: Where activations are rounded, bounds are far above what regions hold. So regions are first searched as if they were
+#: so much nearer to the margin in the middle, each time up to a share of the time limit; what is found shortens the proof.
+GUESSES = (0.25, 0.05), (0.4, 0.2)
 
 
 class BranchAndBound:
@@ -60,6 +65,8 @@ class BranchAndBound:
         self.limited = problem.max_changes < problem.low.shape[1] + problem.q
         reach = torch.maximum(problem.high, -problem.low).sum(dim=1)
         self.dearest = 1.0 + reach + problem.price.sum(dim=1)  # dearer than any action
+        self.seconds = torch.zeros_like(self.cost)
+        self.trust = 1.0
 
     def budget(self):
         """What an action must cost less than to be of interest, (n,)."""
@@ -92,9 +99,16 @@ class BranchAndBound:
         tensor of shape (n,)
             Lower bound on the cost of any valid action; infinite: there is none.
         """
+        for self.trust, share in GUESSES if self.rounds else ():
+            self._exhaust(share * time_limit)  # what it says of bounds is a guess, too
+        self.trust = 1.0
+        return self._exhaust(time_limit)
+
+    def _exhaust(self, time_limit):
+        """Go through all regions, see `run`; stop for a person whose seconds so far reach a limit."""
         n = len(self.cost)
         bound = torch.full_like(self.cost, torch.inf)
-        seconds, given_up = torch.zeros_like(self.cost), torch.zeros(n, dtype=torch.bool)
+        given_up = torch.zeros(n, dtype=torch.bool)
         pool = Pool(
             Regions.whole(self.problem), N_SMALL if self.rounds else N_REGIONS,
             lambda regions: regions.bound < self.budget()[regions.person],
@@ -119,9 +133,9 @@ class BranchAndBound:
             bound.scatter_reduce_(0, stuck.person, stuck.bound, "amin")
             pool.put(self._split(batch.take(~points), scores[~points]))
             now = time.perf_counter()
-            seconds += torch.bincount(people, minlength=n) / len(people) * (now - began)
+            self.seconds += torch.bincount(people, minlength=n) / len(people) * (now - began)
             began = now
-            late = (seconds > time_limit) & ~given_up
+            late = (self.seconds > time_limit) & ~given_up
             if late.any():
                 left, given_up = pool.give_up(late), given_up | late
                 bound.scatter_reduce_(0, left.person, left.bound, "amin")
@@ -130,14 +144,18 @@ class BranchAndBound:
 
     def _corners(self, regions):
         """The cheapest state of each region whose choices are settled, with whose they are."""
-        settled = ~self._free(regions)[:, regions.low.shape[1] :].any(dim=1)
+        settled, choice = self._choices(regions)
         regions = regions.take(settled)
+        return regions.person, regions.anchor(), choice[settled]
+
+    def _choices(self, regions):
+        """Which regions leave no choice open, bool (N,), and what is chosen there, (N, q)."""
+        settled = ~self._free(regions)[:, regions.low.shape[1] :].any(dim=1)
         choice = torch.full_like(regions.stay, -1, dtype=torch.int64)
         for k, part in enumerate(self.parts):
-            moved = regions.open[:, part].any(dim=1)
             pick = part.start + regions.open[:, part].long().argmax(dim=1)
-            choice[:, k] = torch.where(moved, pick, -1)
-        return regions.person, regions.anchor(), choice
+            choice[:, k] = torch.where(regions.stay[:, k], -1, pick)
+        return settled, choice
 
     def _narrow(self, regions):
         """Bound regions and cut off what cannot be cheapest.
@@ -162,7 +180,10 @@ class BranchAndBound:
         last = len(self.relaxation.weights) - 1
         constant, number, choice = self.relaxation.above(person, hidden, last, versus)
         most, part = extent(number, choice)
-        possible = (constant + most >= threshold[:, None]).all(dim=1)
+        most = (constant + most).amin(dim=1)
+        possible = most >= threshold
+        if self.trust < 1:
+            possible &= self._promising(regions, most, threshold)
         if self.rounds:
             levels = self.relaxation.decide(hidden, versus, threshold, possible)
             possible = levels.possible
@@ -192,6 +213,8 @@ class BranchAndBound:
         for k, slots in enumerate(self.parts):
             alive &= regions.stay[:, k] | regions.open[:, slots].any(dim=1)
         alive &= regions.forced().sum(dim=1) <= self.problem.max_changes
+        if self.rounds:
+            self._drop_unsteady(regions, versus[rows], alive)
         kept = alive.nonzero().squeeze(1)
         rows, regions, u, picks = rows[kept], regions.take(kept), u[kept], picks[kept]
         # Where nothing of this is left, what each feature can add decides.
@@ -203,6 +226,37 @@ class BranchAndBound:
         states = self.problem.select(regions.person).project(u, picks)
         return regions, rows, scores, (regions.person, *states)
 
+    def _promising(self, regions, most, threshold):
+        """Whether regions may be hoped to reach a threshold: the trusted share of the way from the middle to the bound."""
+        settled, choice = self._choices(regions)
+        rows = settled.nonzero().squeeze(1)
+        middle = (regions.low[rows] + regions.high[rows]) / 2
+        here = self.problem.margins(self.margin, middle, choice[rows], regions.person[rows])
+        hoped = most.clone()
+        hoped[rows] = torch.lerp(here, most[rows], self.trust)
+        return hoped >= threshold
+
+    def _drop_unsteady(self, regions, versus, alive):
+        """Mark tiny regions dead, in place, whose actions cannot hold right beside where they end.
+
+        Without it, regions along the edge of a level would be split until they are points. Those of people without any
+        action are spared: a proof that there is none has to be one for all actions.
+        """
+        tiny = alive & ((regions.high - regions.low) < TINY).all(dim=1)
+        rows = (tiny & torch.isfinite(self.cost[regions.person])).nonzero().squeeze(1)
+        for side in (1.0, -1.0):
+            if not len(rows):
+                return
+            beside = _beside(regions.take(rows), side)
+            extent = Extent(self.problem, beside, self.dearest[beside.person])
+            hidden = self.relaxation.hidden(beside, extent)
+            last = len(self.relaxation.weights) - 1
+            constant, *slopes = self.relaxation.above(beside.person, hidden, last, versus[rows])
+            most, _ = extent(*slopes)
+            holds = (constant + most >= MARGIN).all(dim=1)
+            alive[rows[~holds]] = False
+            rows = rows[holds]
+
     def _reach_level(self, regions, levels, budget, u, picks):
         """Bound regions by the levels of the first layer that a valid action must reach, in place."""
         rows = (levels.unit[:, 0] >= 0).nonzero().squeeze(1)
@@ -212,7 +266,8 @@ class BranchAndBound:
         first = Condition.of(self.relaxation, part.person, levels, 0)
         bound, _, *state = self._bargain(part, first.number, first.choice, first.need, budget)
         part.bound = torch.maximum(part.bound, bound)
-        self._reach_two(part, levels, first, budget, *state)
+        if self.trust == 1:
+            self._reach_two(part, levels, first, budget, *state)
         part.write(regions, rows)
         u[rows], picks[rows] = state
 
@@ -366,6 +421,16 @@ class Condition:
         """By how much states miss it, (N,)."""
         picked = self.choice.gather(1, picks.clamp(min=0)) * (picks >= 0)
         return self.need - (self.number * u).sum(dim=1) - picked.sum(dim=1)
+
+
+def _beside(regions, side):
+    """Where the numeric changes of regions are moved by `steady`: up, away from none (1), or down (-1)."""
+    relative, absolute = WIGGLE
+    low, high = (u + side * (relative * u + absolute * u.sign()) for u in (regions.low, regions.high))
+    if side < 0:  # tiny changes are moved across none
+        low = torch.where((regions.low <= 0) & (regions.high > 0), low.clamp(max=-absolute), low)
+        high = torch.where((regions.low < 0) & (regions.high >= 0), high.clamp(min=absolute), high)
+    return dataclasses.replace(regions, low=low, high=high)
 
 
 def _split_choices(one, two, at, k, part):

@@ -14,13 +14,13 @@ from ._relaxation import Lines, Relaxation, relax
 
 #: Patterns of levels are told apart where at most so many activations of the first layer are open, and until more than
 #: so many are left.
-MOST_OPEN, MOST_PATTERNS = 14, 32
+MOST_OPEN, MOST_PATTERNS = 16, 32
 
 #: Of the levels that all patterns ask for, so many are told.
 MOST_LEVELS = 4
 
 #: For so many regions at once.
-N_AT_ONCE = 512
+N_AT_ONCE = 256
 
 
 @dataclasses.dataclass(frozen=True)
