@@ -25,8 +25,9 @@ POINT = 1e-8
 HAIR = 2e-5
 #: Whether actions can hold beside where they end is asked of regions that are nowhere longer, in units of cost.
 TINY = 5e-5
-#: Regions whose bound is so near to what an action may cost are bounded by two levels at once, mixed in so many shares.
-NEARLY, N_MIXES = 0.999, 4
+#: Regions whose bound is so near to what an action may cost, or that leave so few levels open, are bounded by two levels
+#: at once, mixed in so many shares.
+NEARLY, FEW_OPEN, N_MIXES = 0.999, 6, 4
 #: Regions looked at together, and where activations are rounded, so that regions have to be small and many.
 N_REGIONS, N_SMALL = 256, 2048
 #: Where activations are rounded, bounds are far above what regions hold. So regions are first searched as if they were
@@ -277,8 +278,8 @@ class BranchAndBound:
         What reaches one level for the least is mostly short of another. A mix of both conditions is one, too; the mix
         that bounds the cost best leaves neither short.
         """
-        near = (regions.bound >= NEARLY * budget) & (regions.bound < budget)
-        near &= levels.unit[:, 1] >= 0
+        near = (regions.bound >= NEARLY * budget) | (levels.n_open <= FEW_OPEN)
+        near &= (regions.bound < budget) & (levels.unit[:, 1] >= 0)
         if not near.any():
             return
         others = [

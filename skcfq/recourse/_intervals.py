@@ -70,12 +70,15 @@ class Levels:
     side : tensor of shape (N, MOST_LEVELS)
         1: above the limit, -1: below.
     limit : tensor of shape (N, MOST_LEVELS)
+    n_open : tensor of int64, shape (N,)
+        Outputs of the first layer that have several levels in reach.
     """
 
     possible: torch.Tensor
     unit: torch.Tensor
     side: torch.Tensor
     limit: torch.Tensor
+    n_open: torch.Tensor
 
     def take(self, index):
         """Those of some of the regions."""
@@ -253,9 +256,11 @@ class IntervalRelaxation(Relaxation):
         first, step = hidden[0], self.layers[0].step
         possible, unit = possible.clone(), torch.full((len(possible), MOST_LEVELS), -1)
         side, limit = self.base.new_zeros((2, *unit.shape))
+        several = (first.spread > 0).sum(dim=1)
+        found = Levels(possible, unit, side, limit, several)
         if step is None:
-            return Levels(possible, unit, side, limit)
-        tried = possible & ((first.spread > 0).sum(dim=1) <= MOST_OPEN)
+            return found
+        tried = possible & (several <= MOST_OPEN)
         for rows in tried.nonzero().squeeze(1).split(N_AT_ONCE):
             part = first.take(rows)
             at, n_open, owner, bits = self._patterns(part, versus[rows], threshold[rows])
@@ -278,7 +283,7 @@ class IntervalRelaxation(Relaxation):
             unit[rows, :k] = torch.where(most >= 0, at.gather(1, j), -1)
             side[rows, :k] = torch.where(above.gather(1, j), 1.0, -1.0).to(side)
             limit[rows, :k] = middle.gather(1, j)
-        return Levels(possible, unit, side, limit)
+        return found
 
     def _patterns(self, first, versus, threshold):
         """Which patterns of two levels may reach the threshold, found by settling one unit after the other.
