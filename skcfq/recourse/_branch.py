@@ -7,7 +7,9 @@ import torch
 
 from ._base import MARGIN
 from ._dual import Dual, snap_inwards
-from ._greedy import ascend
+from ._ascend import ascend
+from ._inside import HAIR as LEVEL_HAIR
+from ._inside import look_inside
 from ._intervals import IntervalRelaxation
 from ._layers import read_layers
 from ._polish import shrink
@@ -61,6 +63,12 @@ class BranchAndBound:
         layers = read_layers(margin.logits)
         self.rounds = any(layer.step is not None for layer in layers)
         self.relaxation = (IntervalRelaxation if self.rounds else Relaxation)(layers, problem)
+        # States are held to what `steady` asks of a network seen from inside.
+        self.inside, self.behind = look_inside(margin, problem)
+        self.nudged = [
+            IntervalRelaxation(_nudged(layers, shift), problem)
+            for shift in ((LEVEL_HAIR, -LEVEL_HAIR) if self.rounds else ())
+        ]
         self.versus = _versus(problem.target, len(layers[-1].bias))  # (n, C - 1, C)
         self.parts = choice_slices(problem)
         self.limited = problem.max_changes < problem.low.shape[1] + problem.q
@@ -80,8 +88,8 @@ class BranchAndBound:
         """Keep states that are valid and cheaper than the best ones of their people."""
         cost = self.problem.select(person).cost(u, choice)
         rows = (cost < self.cost[person]).nonzero().squeeze(1)
-        part = self.problem.select(person[rows])
-        rows = rows[steady(self.margin, part, u[rows], choice[rows])]
+        part = self.behind.select(person[rows])
+        rows = rows[steady(self.inside, part, u[rows], choice[rows])]
         # The last one written stays: of several of one person, the cheapest.
         for row in rows[cost[rows].argsort(descending=True, stable=True)].tolist():
             self.u[person[row]], self.choice[person[row]] = u[row], choice[row]
@@ -245,14 +253,13 @@ class BranchAndBound:
         """
         tiny = alive & ((regions.high - regions.low) < TINY).all(dim=1)
         rows = (tiny & torch.isfinite(self.cost[regions.person])).nonzero().squeeze(1)
-        for side in (1.0, -1.0):
-            if not len(rows):
-                return
-            beside = _beside(regions.take(rows), side)
-            extent = Extent(self.problem, beside, self.dearest[beside.person])
-            hidden = self.relaxation.hidden(beside, extent)
-            last = len(self.relaxation.weights) - 1
-            constant, *slopes = self.relaxation.above(beside.person, hidden, last, versus[rows])
+        checks = [(self.relaxation, 1.0), (self.relaxation, -1.0), *((each, 0.0) for each in self.nudged)]
+        for relaxation, side in checks if len(rows) else ():
+            part = _beside(regions.take(rows), side)
+            extent = Extent(self.problem, part, self.dearest[part.person])
+            hidden = relaxation.hidden(part, extent)
+            last = len(relaxation.weights) - 1
+            constant, *slopes = relaxation.above(part.person, hidden, last, versus[rows])
             most, _ = extent(*slopes)
             holds = (constant + most >= MARGIN).all(dim=1)
             alive[rows[~holds]] = False
@@ -425,13 +432,21 @@ class Condition:
 
 
 def _beside(regions, side):
-    """Where the numeric changes of regions are moved by `steady`: up, away from none (1), or down (-1)."""
+    """Where `steady` moves the numeric changes of regions: away from none (1), towards it (-1), or nowhere (0)."""
     relative, absolute = WIGGLE
     low, high = (u + side * (relative * u + absolute * u.sign()) for u in (regions.low, regions.high))
     if side < 0:  # tiny changes are moved across none
         low = torch.where((regions.low <= 0) & (regions.high > 0), low.clamp(max=-absolute), low)
         high = torch.where((regions.low < 0) & (regions.high >= 0), high.clamp(min=absolute), high)
     return dataclasses.replace(regions, low=low, high=high)
+
+
+def _nudged(layers, shift):
+    """The layers, with everything that is rounded larger by a shift, in units of a step."""
+    return tuple(
+        layer if layer.step is None else dataclasses.replace(layer, bias=layer.bias + shift * layer.step)
+        for layer in layers
+    )
 
 
 def _split_choices(one, two, at, k, part):
