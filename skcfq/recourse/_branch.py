@@ -25,8 +25,9 @@ POINT = 1e-8
 #: What is cheaper by less than this, in units of cost, is of no interest where activations are rounded: an action has to
 #: hold right beside where it ends.
 HAIR = 2e-5
-#: Whether actions can hold beside where they end is asked of regions that are nowhere longer, in units of cost.
-TINY = 5e-5
+#: That actions have to hold beside where they end counts in regions that are nowhere longer than this, in units of cost, and
+#: whether they can is asked of those nowhere longer than that.
+SMALL, TINY = 1e-2, 5e-5
 #: Regions whose bound is so near to what an action may cost, or that leave so few levels open, are bounded by two levels
 #: at once, mixed in so many shares.
 NEARLY, FEW_OPEN, N_MIXES = 0.999, 6, 4
@@ -184,7 +185,8 @@ class BranchAndBound:
         budget = self.budget()[person]
         threshold = torch.where(torch.isinf(self.cost[person]), IMPOSSIBLE, MARGIN)
         extent = Extent(self.problem, regions, budget)
-        hidden = self.relaxation.hidden(regions, extent)
+        held = self._held(regions, SMALL)
+        hidden = self.relaxation.hidden(*self._with_beside(regions, held, extent))
         versus = self.versus[person]
         last = len(self.relaxation.weights) - 1
         constant, number, choice = self.relaxation.above(person, hidden, last, versus)
@@ -217,7 +219,7 @@ class BranchAndBound:
             u, picks = torch.where(tighter, state[0], u), torch.where(tighter, state[1], picks)
             regions.bound = torch.maximum(regions.bound, bound)
         if self.rounds:
-            self._reach_level(regions, levels.take(rows), budget, u, picks)
+            self._reach_level(regions, levels.take(rows), held[rows], budget, u, picks)
         alive = snap_inwards(regions, self.problem.unit) & (regions.bound < budget)
         for k, slots in enumerate(self.parts):
             alive &= regions.stay[:, k] | regions.open[:, slots].any(dim=1)
@@ -245,14 +247,36 @@ class BranchAndBound:
         hoped[rows] = torch.lerp(here, most[rows], self.trust)
         return hoped >= threshold
 
+    def _held(self, regions, size):
+        """Which regions are nowhere longer and have to hold actions that hold right beside, bool (N,).
+
+        Those of people without any action do not: a proof that there is none has to be one for all actions.
+        """
+        if not self.rounds:
+            return torch.zeros(len(regions), dtype=torch.bool)
+        small = ((regions.high - regions.low) <= size).all(dim=1)
+        return small & torch.isfinite(self.cost[regions.person])
+
+    def _with_beside(self, regions, held, extent):
+        """Those held with all that is right beside them, others as they are, with their extent."""
+        if not held.any():
+            return regions, extent
+        sides = [_beside(regions, side) for side in (1.0, -1.0)]
+        low, high = (
+            torch.where(held[:, None], pick(*(getattr(side, name) for side in sides)), getattr(regions, name))
+            for name, pick in (("low", torch.minimum), ("high", torch.maximum))
+        )
+        wider = dataclasses.replace(regions, low=low, high=high)
+        person = regions.person
+        budget = torch.where(held, self.dearest[person], self.budget()[person])
+        return wider, Extent(self.problem, wider, budget)
+
     def _drop_unsteady(self, regions, versus, alive):
         """Mark tiny regions dead, in place, whose actions cannot hold right beside where they end.
 
-        Without it, regions along the edge of a level would be split until they are points. Those of people without any
-        action are spared: a proof that there is none has to be one for all actions.
+        Without it, regions along the edge of a level would be split until they are points.
         """
-        tiny = alive & ((regions.high - regions.low) < TINY).all(dim=1)
-        rows = (tiny & torch.isfinite(self.cost[regions.person])).nonzero().squeeze(1)
+        rows = (alive & self._held(regions, TINY)).nonzero().squeeze(1)
         checks = [(self.relaxation, 1.0), (self.relaxation, -1.0), *((each, 0.0) for each in self.nudged)]
         for relaxation, side in checks if len(rows) else ():
             part = _beside(regions.take(rows), side)
@@ -265,21 +289,25 @@ class BranchAndBound:
             alive[rows[~holds]] = False
             rows = rows[holds]
 
-    def _reach_level(self, regions, levels, budget, u, picks):
-        """Bound regions by the levels of the first layer that a valid action must reach, in place."""
+    def _reach_level(self, regions, levels, held, budget, u, picks):
+        """Bound regions by the levels of the first layer that a valid action must reach, in place.
+
+        Where regions are `held`, right beside where it ends as well.
+        """
         rows = (levels.unit[:, 0] >= 0).nonzero().squeeze(1)
         if not len(rows):
             return
         part, levels, budget = regions.take(rows), levels.take(rows), budget[rows]
-        first = Condition.of(self.relaxation, part.person, levels, 0)
+        sway = _sway(part, held[rows])
+        first = Condition.of(self.relaxation, part.person, levels, 0, sway)
         bound, _, *state = self._bargain(part, first.number, first.choice, first.need, budget)
         part.bound = torch.maximum(part.bound, bound)
         if self.trust == 1:
-            self._reach_two(part, levels, first, budget, *state)
+            self._reach_two(part, levels, first, sway, budget, *state)
         part.write(regions, rows)
         u[rows], picks[rows] = state
 
-    def _reach_two(self, regions, levels, first, budget, u, picks):
+    def _reach_two(self, regions, levels, first, sway, budget, u, picks):
         """Where one level leaves little to gain, bound by two at once, in place; their states, too.
 
         What reaches one level for the least is mostly short of another. A mix of both conditions is one, too; the mix
@@ -290,7 +318,7 @@ class BranchAndBound:
         if not near.any():
             return
         others = [
-            Condition.of(self.relaxation, regions.person, levels, k)
+            Condition.of(self.relaxation, regions.person, levels, k, sway)
             for k in range(1, levels.unit.shape[1])
         ]
         worst, which = torch.stack([each.short(u, picks) for each in others]).max(dim=0)
@@ -397,11 +425,13 @@ class Condition:
     need: torch.Tensor
 
     @classmethod
-    def of(cls, relaxation, person, levels, k):
-        """To reach the k-th level of each region; nothing where there is none."""
+    def of(cls, relaxation, person, levels, k, sway):
+        """To reach the k-th level of each region, also when moved as `_sway` says; nothing where there is none."""
         constant, number, choice = relaxation.output(person, levels.unit[:, k])
         side = levels.side[:, k]
-        need = side * (levels.limit[:, k] - constant)
+        rise, fall = number.clamp(min=0), number.clamp(max=0)
+        least, most = ((rise * a + fall * b).sum(dim=1) for a, b in (sway, sway[::-1]))
+        need = side * (levels.limit[:, k] - constant) + torch.maximum(least, -most).clamp(min=0)
         need = need - 1e-11 * (1 + need.abs())
         # Per unit of the largest slope, so that conditions can be compared.
         size = 1 / number.abs().amax(dim=1).clamp(min=1e-12) if number.shape[1] else side.abs()
@@ -439,6 +469,12 @@ def _beside(regions, side):
         low = torch.where((regions.low <= 0) & (regions.high > 0), low.clamp(max=-absolute), low)
         high = torch.where((regions.low < 0) & (regions.high >= 0), high.clamp(min=absolute), high)
     return dataclasses.replace(regions, low=low, high=high)
+
+
+def _sway(regions, held):
+    """How far `steady` moves the numeric changes of regions, at least and at most, (N, m) each; 0 where nothing is held to it."""
+    relative, absolute = WIGGLE
+    return tuple(held[:, None] * (relative * u + absolute * u.sign()) for u in (regions.low, regions.high))
 
 
 def _nudged(layers, shift):
