@@ -465,9 +465,11 @@ def _beside(regions, side):
     """Where `steady` moves the numeric changes of regions: away from none (1), towards it (-1), or nowhere (0)."""
     relative, absolute = WIGGLE
     low, high = (u + side * (relative * u + absolute * u.sign()) for u in (regions.low, regions.high))
-    if side < 0:  # tiny changes are moved across none
-        low = torch.where((regions.low <= 0) & (regions.high > 0), low.clamp(max=-absolute), low)
-        high = torch.where((regions.low < 0) & (regions.high >= 0), high.clamp(min=absolute), high)
+    if side < 0:  # tiny changes are moved across none, and none stays where it is
+        around = (regions.low <= 0) & (regions.high >= 0)
+        lowest, highest = -absolute * (regions.high > 0).to(high), absolute * (regions.low < 0).to(low)
+        low = torch.where(around, torch.minimum(low, lowest), low)
+        high = torch.where(around, torch.maximum(high, highest), high)
     return dataclasses.replace(regions, low=low, high=high)
 
 

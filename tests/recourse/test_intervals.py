@@ -49,7 +49,7 @@ def test_patterns_tell_where_a_margin_is_reached(name, quantized, most, monkeypa
             threshold = torch.full((len(regions),), MARGIN, dtype=torch.float64)
             asked = torch.from_numpy(random.random(len(regions)) < 0.9)
             levels = relaxation.decide(hidden, versus, threshold, asked)
-            possible, unit, side, limit = vars(levels).values()
+            possible, unit, side, limit, _ = vars(levels).values()
             few = asked & ((hidden[0].spread > 0).sum(dim=1) <= MOST_OPEN)
             assert (possible == asked)[~few].all()
             assert (unit[~few] == -1).all()
