@@ -29,8 +29,8 @@ HAIR = 2e-5
 #: whether they can is asked of those nowhere longer than that.
 SMALL, TINY = 1e-2, 5e-5
 #: Regions whose bound is so near to what an action may cost, or that leave so few levels open, are bounded by two levels
-#: at once, mixed in so many shares.
-NEARLY, FEW_OPEN, N_MIXES = 0.999, 6, 4
+#: at once, mixed in so many shares, where there are so many of them: it takes hardly longer than for one.
+NEARLY, FEW_OPEN, N_MIXES, N_WORTH_IT = 0.999, 6, 4, 64
 #: Regions looked at together, and where activations are rounded, so that regions have to be small and many.
 N_REGIONS, N_SMALL = 256, 2048
 #: Where activations are rounded, bounds are far above what regions hold. So regions are first searched as if they were
@@ -315,7 +315,7 @@ class BranchAndBound:
         """
         near = (regions.bound >= NEARLY * budget) | (levels.n_open <= FEW_OPEN)
         near &= (regions.bound < budget) & (levels.unit[:, 1] >= 0)
-        if not near.any():
+        if near.sum() < N_WORTH_IT:
             return
         others = [
             Condition.of(self.relaxation, regions.person, levels, k, sway)
