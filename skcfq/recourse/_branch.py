@@ -5,18 +5,17 @@ import time
 
 import torch
 
+from ._ascend import ascend
 from ._base import MARGIN
 from ._dual import Dual, snap_inwards
-from ._ascend import ascend
-from ._inside import HAIR as LEVEL_HAIR
-from ._inside import look_inside
+from ._inside import look_inside, nudged
 from ._intervals import IntervalRelaxation
 from ._layers import read_layers
 from ._polish import shrink
 from ._pool import Pool
 from ._regions import Extent, Regions, choice_slices
 from ._relaxation import Relaxation
-from ._steady import WIGGLE, steady
+from ._steady import WIGGLE, beside, steady, sway
 
 #: With less margin than this nobody gets the target, whatever the rounding.
 IMPOSSIBLE = -1e-6
@@ -67,8 +66,8 @@ class BranchAndBound:
         # States are held to what `steady` asks of a network seen from inside.
         self.inside, self.behind = look_inside(margin, problem)
         self.nudged = [
-            IntervalRelaxation(_nudged(layers, shift), problem)
-            for shift in ((LEVEL_HAIR, -LEVEL_HAIR) if self.rounds else ())
+            IntervalRelaxation(nudged(layers, side), problem)
+            for side in ((1.0, -1.0) if self.rounds else ())
         ]
         self.versus = _versus(problem.target, len(layers[-1].bias))  # (n, C - 1, C)
         self.parts = choice_slices(problem)
@@ -109,7 +108,8 @@ class BranchAndBound:
         tensor of shape (n,)
             Lower bound on the cost of any valid action; infinite: there is none.
         """
-        for self.trust, share in GUESSES if self.rounds else ():
+        for trust, share in GUESSES if self.rounds else ():
+            self.trust = trust
             self._exhaust(share * time_limit)  # what it says of bounds is a guess, too
         self.trust = 1.0
         return self._exhaust(time_limit)
@@ -261,12 +261,14 @@ class BranchAndBound:
         """Those held with all that is right beside them, others as they are, with their extent."""
         if not held.any():
             return regions, extent
-        sides = [_beside(regions, side) for side in (1.0, -1.0)]
-        low, high = (
-            torch.where(held[:, None], pick(*(getattr(side, name) for side in sides)), getattr(regions, name))
-            for name, pick in (("low", torch.minimum), ("high", torch.maximum))
+        lows, highs = zip(
+            *(beside(regions.low, regions.high, side) for side in (1.0, -1.0)), strict=True
         )
-        wider = dataclasses.replace(regions, low=low, high=high)
+        wider = dataclasses.replace(
+            regions,
+            low=torch.where(held[:, None], torch.minimum(*lows), regions.low),
+            high=torch.where(held[:, None], torch.maximum(*highs), regions.high),
+        )
         person = regions.person
         budget = torch.where(held, self.dearest[person], self.budget()[person])
         return wider, Extent(self.problem, wider, budget)
@@ -277,9 +279,14 @@ class BranchAndBound:
         Without it, regions along the edge of a level would be split until they are points.
         """
         rows = (alive & self._held(regions, TINY)).nonzero().squeeze(1)
-        checks = [(self.relaxation, 1.0), (self.relaxation, -1.0), *((each, 0.0) for each in self.nudged)]
+        checks = [
+            (self.relaxation, 1.0),
+            (self.relaxation, -1.0),
+            *((each, 0.0) for each in self.nudged),
+        ]
         for relaxation, side in checks if len(rows) else ():
-            part = _beside(regions.take(rows), side)
+            part = regions.take(rows)
+            part.low, part.high = beside(part.low, part.high, side)
             extent = Extent(self.problem, part, self.dearest[part.person])
             hidden = relaxation.hidden(part, extent)
             last = len(relaxation.weights) - 1
@@ -298,16 +305,16 @@ class BranchAndBound:
         if not len(rows):
             return
         part, levels, budget = regions.take(rows), levels.take(rows), budget[rows]
-        sway = _sway(part, held[rows])
-        first = Condition.of(self.relaxation, part.person, levels, 0, sway)
+        off = [held[rows, None] * end for end in sway(part.low, part.high)]
+        first = Condition.of(self.relaxation, part.person, levels, 0, off)
         bound, _, *state = self._bargain(part, first.number, first.choice, first.need, budget)
         part.bound = torch.maximum(part.bound, bound)
         if self.trust == 1:
-            self._reach_two(part, levels, first, sway, budget, *state)
+            self._reach_two(part, levels, first, off, budget, *state)
         part.write(regions, rows)
         u[rows], picks[rows] = state
 
-    def _reach_two(self, regions, levels, first, sway, budget, u, picks):
+    def _reach_two(self, regions, levels, first, off, budget, u, picks):
         """Where one level leaves little to gain, bound by two at once, in place; their states, too.
 
         What reaches one level for the least is mostly short of another. A mix of both conditions is one, too; the mix
@@ -318,7 +325,7 @@ class BranchAndBound:
         if near.sum() < N_WORTH_IT:
             return
         others = [
-            Condition.of(self.relaxation, regions.person, levels, k, sway)
+            Condition.of(self.relaxation, regions.person, levels, k, off)
             for k in range(1, levels.unit.shape[1])
         ]
         worst, which = torch.stack([each.short(u, picks) for each in others]).max(dim=0)
@@ -425,12 +432,12 @@ class Condition:
     need: torch.Tensor
 
     @classmethod
-    def of(cls, relaxation, person, levels, k, sway):
-        """To reach the k-th level of each region, also when moved as `_sway` says; nothing where there is none."""
+    def of(cls, relaxation, person, levels, k, off):
+        """To reach the k-th level of each region, also where states are moved by `off`, see `sway`; nothing where there is none."""
         constant, number, choice = relaxation.output(person, levels.unit[:, k])
         side = levels.side[:, k]
         rise, fall = number.clamp(min=0), number.clamp(max=0)
-        least, most = ((rise * a + fall * b).sum(dim=1) for a, b in (sway, sway[::-1]))
+        least, most = ((rise * a + fall * b).sum(dim=1) for a, b in (off, off[::-1]))
         need = side * (levels.limit[:, k] - constant) + torch.maximum(least, -most).clamp(min=0)
         need = need - 1e-11 * (1 + need.abs())
         # Per unit of the largest slope, so that conditions can be compared.
@@ -459,32 +466,6 @@ class Condition:
         """By how much states miss it, (N,)."""
         picked = self.choice.gather(1, picks.clamp(min=0)) * (picks >= 0)
         return self.need - (self.number * u).sum(dim=1) - picked.sum(dim=1)
-
-
-def _beside(regions, side):
-    """Where `steady` moves the numeric changes of regions: away from none (1), towards it (-1), or nowhere (0)."""
-    relative, absolute = WIGGLE
-    low, high = (u + side * (relative * u + absolute * u.sign()) for u in (regions.low, regions.high))
-    if side < 0:  # tiny changes are moved across none, and none stays where it is
-        around = (regions.low <= 0) & (regions.high >= 0)
-        lowest, highest = -absolute * (regions.high > 0).to(high), absolute * (regions.low < 0).to(low)
-        low = torch.where(around, torch.minimum(low, lowest), low)
-        high = torch.where(around, torch.maximum(high, highest), high)
-    return dataclasses.replace(regions, low=low, high=high)
-
-
-def _sway(regions, held):
-    """How far `steady` moves the numeric changes of regions, at least and at most, (N, m) each; 0 where nothing is held to it."""
-    relative, absolute = WIGGLE
-    return tuple(held[:, None] * (relative * u + absolute * u.sign()) for u in (regions.low, regions.high))
-
-
-def _nudged(layers, shift):
-    """The layers, with everything that is rounded larger by a shift, in units of a step."""
-    return tuple(
-        layer if layer.step is None else dataclasses.replace(layer, bias=layer.bias + shift * layer.step)
-        for layer in layers
-    )
 
 
 def _split_choices(one, two, at, k, part):

@@ -1,5 +1,7 @@
 """A network seen from behind its first layer, and a problem that goes with it."""
 
+import dataclasses
+
 import numpy as np
 import torch
 
@@ -104,6 +106,16 @@ class Inside:
         slopes = torch.zeros_like(logits).scatter_(1, at, 1.0)
         slopes.scatter_(1, rival[:, None], -1.0)
         return logits.gather(1, at).squeeze(1) - strongest, slopes
+
+
+def nudged(layers, side):
+    """The layers with all that is rounded a hair larger (1) or smaller (-1), as `Inside.worst_nearby` asks."""
+    return tuple(
+        layer
+        if layer.step is None
+        else dataclasses.replace(layer, bias=layer.bias + side * HAIR * layer.step)
+        for layer in layers
+    )
 
 
 def _passed(gradient, before, relu, top):

@@ -49,3 +49,45 @@ def steady(margin, problem, u, choice, rows=None, holds=None):
         who = at if rows is None else rows[at]
         holds[at] = problem.margins(margin.worst_nearby, u[at], choice[at], who) >= MARGIN
     return holds
+
+
+def sway(low, high):
+    """How far the numeric changes between limits are moved, at least and at most, away from none.
+
+    Parameters
+    ----------
+    low, high : tensors of shape (n, m)
+
+    Returns
+    -------
+    least, most : tensors of shape (n, m)
+    """
+    relative, absolute = WIGGLE
+    return tuple(relative * u + absolute * u.sign() for u in (low, high))
+
+
+def beside(low, high, side):
+    """The limits that numeric changes lie in when they are moved.
+
+    Parameters
+    ----------
+    low, high : tensors of shape (n, m)
+        Their limits before.
+    side : float
+        1: away from none, -1: towards it, 0: they are not moved.
+
+    Returns
+    -------
+    low, high : tensors of shape (n, m)
+    """
+    least, most = sway(low, high)
+    ends = low + side * least, high + side * most
+    if side >= 0:
+        return ends
+    # Tiny changes are moved across none, and none stays where it is.
+    around, absolute = (low <= 0) & (high >= 0), WIGGLE[1]
+    lowest, highest = -absolute * (high > 0).to(high), absolute * (low < 0).to(low)
+    return (
+        torch.where(around, torch.minimum(ends[0], lowest), ends[0]),
+        torch.where(around, torch.maximum(ends[1], highest), ends[1]),
+    )

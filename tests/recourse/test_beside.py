@@ -13,7 +13,7 @@ from skcfq.recourse import Problem, _branch
 from skcfq.recourse._base import Margin
 from skcfq.recourse._branch import HAIR, SMALL, TINY, BranchAndBound
 from skcfq.recourse._regions import Regions
-from skcfq.recourse._steady import WIGGLE
+from skcfq.recourse._steady import WIGGLE, beside, sway
 from tests.recourse.brute import ACTION_SETS, centre, network, world
 
 ABC = list("abc")
@@ -33,38 +33,31 @@ def problem_of(frame, space):
     return Problem(space, space.rows(frame), x, torch.ones(len(x), dtype=torch.int64))
 
 
-def box(problem, low, high):
-    regions = Regions.whole(problem)
-    regions.low, regions.high = low, high
-    return regions
-
-
 def test_where_actions_are_moved_to_is_enclosed():
     """Away from none and towards it, also across none, and by how much."""
     random = np.random.default_rng(0)
-    frame, _, space = numbers(0, n=2000)
-    problem = problem_of(frame, space)
-    scale = torch.from_numpy(10.0 ** random.uniform(-7, 0, problem.low.shape))
-    ends = torch.from_numpy(random.normal(size=(2, *problem.low.shape))) * scale
+    scale = torch.from_numpy(10.0 ** random.uniform(-7, 0, (2000, 3)))
+    ends = torch.from_numpy(random.normal(size=(2, 2000, 3))) * scale
     ends[torch.from_numpy(random.random(ends.shape) < 0.3)] = 0.0
     low, high = ends.amin(dim=0), ends.amax(dim=0)
-    regions = box(problem, low, high)
-    moved = {side: _branch._beside(regions, side) for side in (1.0, -1.0)}
-    least, most = _branch._sway(regions, torch.ones(len(low), dtype=torch.bool))
+    moved = {side: beside(low, high, side) for side in (1.0, -1.0, 0.0)}
+    least, most = sway(low, high)
     for share in (0.0, 1e-6, 0.3, 1 - 1e-6, 1.0, "none"):
-        u = torch.zeros_like(low).clamp(low, high) if share == "none" else torch.lerp(low, high, share)
+        u = (
+            torch.zeros_like(low).clamp(low, high)
+            if share == "none"
+            else torch.lerp(low, high, share)
+        )
         off = WIGGLE[0] * u + WIGGLE[1] * u.sign()
         assert ((least <= off + 1e-15) & (off <= most + 1e-15)).all()
-        for side, part in moved.items():
+        for side, (lowest, highest) in moved.items():
             at = u + side * off
-            assert ((part.low <= at + 1e-15) & (at <= part.high + 1e-15)).all()
-    nobody = torch.zeros(len(low), dtype=torch.bool)
-    assert not any(part.any() for part in _branch._sway(regions, nobody))
+            assert ((lowest <= at + 1e-15) & (at <= highest + 1e-15)).all()
 
 
 def test_the_cheapest_action_that_holds_beside_is_never_cut_off():
     """Boxes around it, down to where only what holds beside is left, stay and are bounded by what it costs."""
-    n_left = {size: 0 for size in (1e-7, 1e-6, 1e-5, TINY, 1e-3, SMALL, 0.1)}
+    n_left = dict.fromkeys((1e-07, 1e-06, 1e-05, TINY, 0.001, SMALL, 0.1), 0)
     for seed in range(6):
         frame, logits, space = numbers(seed)
         problem, margin = problem_of(frame, space), Margin(logits, torch.float64)
@@ -90,17 +83,17 @@ def test_the_cheapest_action_that_holds_beside_is_never_cut_off():
 
 
 def needle(width):
-    """Three numbers whose sum counts: the target is given from 1 to 1 + `width`, and from 2 on."""
-    logits = nn.Sequential(nn.Linear(3, 3), QuantReLU(2, 3.0), nn.Linear(3, 2))
+    """Two numbers whose sum counts: the target is given from 1 to 1 + `width`, and from 2 on."""
+    logits = nn.Sequential(nn.Linear(2, 3), QuantReLU(2, 3.0), nn.Linear(3, 2))
     with torch.no_grad():
         logits[0].weight.fill_(20.0)
         # The first level is reached at one half.
         logits[0].bias.copy_(0.5 - 20.0 * torch.tensor([1.0, 1.0 + width, 2.0]))
         logits[2].weight.copy_(torch.tensor([[0.0, 0.0, 0.0], [1.0, -1.0, 1.0]]))
         logits[2].bias.copy_(torch.tensor([0.0, -0.5]))
-    frame = pd.DataFrame(np.zeros((1, 3)), columns=ABC)
-    limits = pd.DataFrame(np.full((2, 3), [[-0.9], [0.9]]), columns=ABC)
-    actions = ActionSet(cost_weights=dict.fromkeys(ABC, 1.0))
+    frame = pd.DataFrame(np.zeros((1, 2)), columns=ABC[:2])
+    limits = pd.DataFrame(np.full((2, 2), [[-1.3], [1.3]]), columns=ABC[:2])
+    actions = ActionSet(cost_weights=dict.fromkeys(ABC[:2], 1.0))
     return (
         logits.eval().requires_grad_(False),
         frame,
