@@ -123,7 +123,7 @@ def main():
     parser.add_argument("--people", type=int, default=200, help="sampled for ExactSolver")
     parser.add_argument("--time-limit", type=float, default=60.0, help="seconds per person")
     parser.add_argument(
-        "--short", type=float, default=0.5, help="seconds per person of the short search, 0: none"
+        "--short", type=float, default=2.0, help="seconds per person of the short search, 0: none"
     )
     options = parser.parse_args()
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, seed 0")

@@ -34,7 +34,7 @@ NEARLY, FEW_OPEN, N_MIXES, N_WORTH_IT = 0.999, 6, 4, 64
 N_REGIONS, N_SMALL = 256, 2048
 #: Where activations are rounded, bounds are far above what regions hold. So regions are first searched as if they were
 #: so much nearer to the margin in the middle, each time up to a share of the time limit; what is found shortens the proof.
-GUESSES = (0.25, 0.05), (0.4, 0.2)
+GUESSES = (0.25, 0.1), (0.4, 0.6)
 
 
 class BranchAndBound:
