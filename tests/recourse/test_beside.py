@@ -55,8 +55,9 @@ def test_where_actions_are_moved_to_is_enclosed():
             assert ((lowest <= at + 1e-15) & (at <= highest + 1e-15)).all()
 
 
-def test_the_cheapest_action_that_holds_beside_is_never_cut_off():
+def test_the_cheapest_action_that_holds_beside_is_never_cut_off(monkeypatch):
     """Boxes around it, down to where only what holds beside is left, stay and are bounded by what it costs."""
+    monkeypatch.setattr(_branch, "N_WORTH_IT", 1)
     n_left = dict.fromkeys((1e-07, 1e-06, 1e-05, TINY, 0.001, SMALL, 0.1), 0)
     for seed in range(6):
         frame, logits, space = numbers(seed)

@@ -75,6 +75,7 @@ def test_patterns_tell_where_a_margin_is_reached(name, quantized, most, monkeypa
 def test_the_cheapest_action_is_never_cut_off(monkeypatch):
     """Boxes around it stay, with it inside and a bound that it does not undercut, also by two levels at once."""
     monkeypatch.setattr(_branch, "NEARLY", 0.0)
+    monkeypatch.setattr(_branch, "N_WORTH_IT", 1)
     n_mixed, mix = [], Condition.mix
     monkeypatch.setattr(
         Condition, "mix", lambda *args: n_mixed.append(len(args[0].need)) or mix(*args)
