@@ -15,7 +15,7 @@ from ._polish import shrink
 from ._pool import Pool
 from ._regions import Extent, Regions, choice_slices
 from ._relaxation import Relaxation
-from ._steady import WIGGLE, beside, steady, sway
+from ._steady import beside, steady, wiggle
 
 #: With less margin than this nobody gets the target, whatever the rounding.
 IMPOSSIBLE = -1e-6
@@ -233,7 +233,7 @@ class BranchAndBound:
         if hidden:
             scores += self.relaxation.blame(hidden, versus)[rows]
         if self.rounds:  # what just reaches a level does not hold right beside
-            u += 1.1 * (WIGGLE[0] * u + WIGGLE[1] * u.sign())
+            u += 1.1 * wiggle(u)
         states = self.problem.select(regions.person).project(u, picks)
         return regions, rows, scores, (regions.person, *states)
 
@@ -305,7 +305,7 @@ class BranchAndBound:
         if not len(rows):
             return
         part, levels, budget = regions.take(rows), levels.take(rows), budget[rows]
-        off = [held[rows, None] * end for end in sway(part.low, part.high)]
+        off = [held[rows, None] * wiggle(end) for end in (part.low, part.high)]
         first = Condition.of(self.relaxation, part.person, levels, 0, off)
         bound, _, *state = self._bargain(part, first.number, first.choice, first.need, budget)
         part.bound = torch.maximum(part.bound, bound)
@@ -433,7 +433,10 @@ class Condition:
 
     @classmethod
     def of(cls, relaxation, person, levels, k, off):
-        """To reach the k-th level of each region, also where states are moved by `off`, see `sway`; nothing where there is none."""
+        """To reach the k-th level of each region, nothing where there is none.
+
+        Also when moved either way by what lies between the limits `off`, (N, m) each.
+        """
         constant, number, choice = relaxation.output(person, levels.unit[:, k])
         side = levels.side[:, k]
         rise, fall = number.clamp(min=0), number.clamp(max=0)

@@ -36,10 +36,9 @@ def steady(margin, problem, u, choice, rows=None, holds=None):
         holds = problem.margins(margin, u, choice, rows) >= MARGIN
     if not getattr(margin, "rounds", False):
         return holds
-    relative, absolute = WIGGLE
     at = holds.nonzero().squeeze(1)
     who = at if rows is None else rows[at]
-    off = relative * u[at] + absolute * u[at].sign()
+    off = wiggle(u[at])
     # Both sides at once: few states come as far as here, and few cost hardly less than many.
     both = torch.cat([u[at] + off, u[at] - off])
     value = problem.margins(margin, both, choice[at].repeat(2, 1), who.repeat(2))
@@ -51,19 +50,10 @@ def steady(margin, problem, u, choice, rows=None, holds=None):
     return holds
 
 
-def sway(low, high):
-    """How far the numeric changes between limits are moved, at least and at most, away from none.
-
-    Parameters
-    ----------
-    low, high : tensors of shape (n, m)
-
-    Returns
-    -------
-    least, most : tensors of shape (n, m)
-    """
+def wiggle(u):
+    """How far numeric changes, of any shape, are moved away from none, and towards it: they rise with it."""
     relative, absolute = WIGGLE
-    return tuple(relative * u + absolute * u.sign() for u in (low, high))
+    return relative * u + absolute * u.sign()
 
 
 def beside(low, high, side):
@@ -80,8 +70,7 @@ def beside(low, high, side):
     -------
     low, high : tensors of shape (n, m)
     """
-    least, most = sway(low, high)
-    ends = low + side * least, high + side * most
+    ends = low + side * wiggle(low), high + side * wiggle(high)
     if side >= 0:
         return ends
     # Tiny changes are moved across none, and none stays where it is.

@@ -13,7 +13,7 @@ from skcfq.recourse import Problem, _branch
 from skcfq.recourse._base import Margin
 from skcfq.recourse._branch import HAIR, SMALL, TINY, BranchAndBound
 from skcfq.recourse._regions import Regions
-from skcfq.recourse._steady import WIGGLE, beside, sway
+from skcfq.recourse._steady import beside, wiggle
 from tests.recourse.brute import ACTION_SETS, centre, network, world
 
 ABC = list("abc")
@@ -41,15 +41,14 @@ def test_where_actions_are_moved_to_is_enclosed():
     ends[torch.from_numpy(random.random(ends.shape) < 0.3)] = 0.0
     low, high = ends.amin(dim=0), ends.amax(dim=0)
     moved = {side: beside(low, high, side) for side in (1.0, -1.0, 0.0)}
-    least, most = sway(low, high)
     for share in (0.0, 1e-6, 0.3, 1 - 1e-6, 1.0, "none"):
         u = (
             torch.zeros_like(low).clamp(low, high)
             if share == "none"
             else torch.lerp(low, high, share)
         )
-        off = WIGGLE[0] * u + WIGGLE[1] * u.sign()
-        assert ((least <= off + 1e-15) & (off <= most + 1e-15)).all()
+        off = wiggle(u)
+        assert ((wiggle(low) <= off + 1e-15) & (off <= wiggle(high) + 1e-15)).all()
         for side, (lowest, highest) in moved.items():
             at = u + side * off
             assert ((lowest <= at + 1e-15) & (at <= highest + 1e-15)).all()
