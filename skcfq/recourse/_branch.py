@@ -1,12 +1,14 @@
 """Branch and bound for the cheapest action that reaches a margin."""
 
 import dataclasses
+import math
 import time
 
 import torch
 
 from ._ascend import ascend
 from ._base import MARGIN
+from ._condition import Condition
 from ._dual import Dual, snap_inwards
 from ._inside import look_inside, nudged
 from ._intervals import IntervalRelaxation
@@ -74,7 +76,7 @@ class BranchAndBound:
         self.limited = problem.max_changes < problem.low.shape[1] + problem.q
         reach = torch.maximum(problem.high, -problem.low).sum(dim=1)
         self.dearest = 1.0 + reach + problem.price.sum(dim=1)  # dearer than any action
-        self.seconds = torch.zeros_like(self.cost)
+        self.spent = problem.x.new_zeros((2, len(problem.x)))  # seconds, regions
         self.trust = 1.0
 
     def budget(self):
@@ -95,27 +97,30 @@ class BranchAndBound:
             self.u[person[row]], self.choice[person[row]] = u[row], choice[row]
             self.cost[person[row]] = cost[row]
 
-    def run(self, time_limit):
-        """Search until everything is proven or the time is up.
+    def run(self, time_limit, max_regions=math.inf):
+        """Search until everything is proven or a person's share is used up.
 
         Parameters
         ----------
         time_limit : float
             Seconds for each person.
+        max_regions : float, default=inf
+            Regions for each person.
 
         Returns
         -------
         tensor of shape (n,)
             Lower bound on the cost of any valid action; infinite: there is none.
         """
+        limits = torch.tensor([[time_limit], [max_regions]], dtype=self.spent.dtype)
         for trust, share in GUESSES if self.rounds else ():
             self.trust = trust
-            self._exhaust(share * time_limit)  # what it says of bounds is a guess, too
+            self._exhaust(share * limits)  # what it says of bounds is a guess, too
         self.trust = 1.0
-        return self._exhaust(time_limit)
+        return self._exhaust(limits)
 
-    def _exhaust(self, time_limit):
-        """Go through all regions, see `run`; stop for a person whose seconds so far reach a limit."""
+    def _exhaust(self, limits):
+        """Go through all regions, see `run`; stop for a person who has spent as much as one of the limits."""
         n = len(self.cost)
         bound = torch.full_like(self.cost, torch.inf)
         given_up = torch.zeros(n, dtype=torch.bool)
@@ -143,9 +148,11 @@ class BranchAndBound:
             bound.scatter_reduce_(0, stuck.person, stuck.bound, "amin")
             pool.put(self._split(batch.take(~points), scores[~points]))
             now = time.perf_counter()
-            self.seconds += torch.bincount(people, minlength=n) / len(people) * (now - began)
+            looked_at = torch.bincount(people, minlength=n)
+            seconds = looked_at / len(people) * (now - began)
+            self.spent += torch.stack([seconds, looked_at])
             began = now
-            late = (self.seconds > time_limit) & ~given_up
+            late = (self.spent >= limits).any(dim=0) & ~given_up
             if late.any():
                 left, given_up = pool.give_up(late), given_up | late
                 bound.scatter_reduce_(0, left.person, left.bound, "amin")
@@ -414,61 +421,6 @@ class BranchAndBound:
             two.low[at, feature] = torch.where(low == 0, unit, low)
             two.high[at, feature] = torch.where(high == 0, -unit, high)
             two.changed[at, feature] = True
-
-
-@dataclasses.dataclass(frozen=True)
-class Condition:
-    """Linear functions of the action that have to reach a value, one for each of N regions.
-
-    Attributes
-    ----------
-    number : tensor of shape (N, m)
-    choice : tensor of shape (N, M)
-    need : tensor of shape (N,)
-    """
-
-    number: torch.Tensor
-    choice: torch.Tensor
-    need: torch.Tensor
-
-    @classmethod
-    def of(cls, relaxation, person, levels, k, off):
-        """To reach the k-th level of each region, nothing where there is none.
-
-        Also when moved either way by what lies between the limits `off`, (N, m) each.
-        """
-        constant, number, choice = relaxation.output(person, levels.unit[:, k])
-        side = levels.side[:, k]
-        rise, fall = number.clamp(min=0), number.clamp(max=0)
-        least, most = ((rise * a + fall * b).sum(dim=1) for a, b in (off, off[::-1]))
-        need = side * (levels.limit[:, k] - constant) + torch.maximum(least, -most).clamp(min=0)
-        need = need - 1e-11 * (1 + need.abs())
-        # Per unit of the largest slope, so that conditions can be compared.
-        size = 1 / number.abs().amax(dim=1).clamp(min=1e-12) if number.shape[1] else side.abs()
-        need = torch.where(levels.unit[:, k] >= 0, need * size, -torch.inf)
-        size = (side * size)[:, None]
-        return cls(size * number, size * choice, need)
-
-    @classmethod
-    def pick(cls, conditions, which):
-        """One of several for each region."""
-        columns = zip(*(vars(each).values() for each in conditions), strict=True)
-        row = torch.arange(len(which))
-        return cls(*(torch.stack(column)[which, row] for column in columns))
-
-    def take(self, index):
-        """Those of some of the regions."""
-        return Condition(*(value[index] for value in vars(self).values()))
-
-    def mix(self, other, share):
-        """What follows from this condition and a share, (N,), of another one."""
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return Condition(*(torch.lerp(a, b, share.view(-1, *[1] * (a.ndim - 1))) for a, b in pairs))
-
-    def short(self, u, picks):
-        """By how much states miss it, (N,)."""
-        picked = self.choice.gather(1, picks.clamp(min=0)) * (picks >= 0)
-        return self.need - (self.number * u).sum(dim=1) - picked.sum(dim=1)
 
 
 def _split_choices(one, two, at, k, part):

@@ -1,5 +1,8 @@
 """Exact recourse: branch and bound over regions of actions, with proof."""
 
+import math
+import numbers
+
 import torch
 
 from .._utils._errors import raise_problems
@@ -35,6 +38,10 @@ class ExactSolver(BaseSolver):
     time_limit : float, default=60.0
         Seconds for each person; the time of a batch is shared out by the regions looked at.
         After it, the best action found is returned with what bound was proven.
+    max_regions : int, default=None
+        Regions looked at for each person, after which it is the same; ``None``: as many as there is time for. What the
+        time allows hangs on the machine and on what else it does: with a number, and ``time_limit=float("inf")``, the
+        same people get the same result again. It is looked at between batches of regions, of which the last may go further.
     start : BaseSolver, default=None
         Finds the first action of each person; ``None`` is :class:`GreedySolver`.
     batch_size : int, default=128
@@ -47,7 +54,7 @@ class ExactSolver(BaseSolver):
     Notes
     -----
     The status is "optimal" (no cheaper action but for `gap`), "infeasible" (no action of the set
-    gets the target), "found" or "not found" (the time was up). "Optimal" is meant among actions
+    gets the target), "found" or "not found" (time or regions were used up). "Optimal" is meant among actions
     that reach the target with a margin of 2e-5 logits, which keeps rounding from undoing them. Where activations are
     rounded, an action has to hold right beside where it ends, too, which the bound then takes for granted, and what is cheaper by
     less than 2e-5 units of cost is not looked for. "Infeasible" is meant of all actions.
@@ -72,9 +79,10 @@ class ExactSolver(BaseSolver):
 
     _dtype = torch.float64
 
-    def __init__(self, *, gap=1e-4, time_limit=60.0, start=None, batch_size=128):
+    def __init__(self, *, gap=1e-4, time_limit=60.0, max_regions=None, start=None, batch_size=128):
         self.gap = gap
         self.time_limit = time_limit
+        self.max_regions = max_regions
         self.start = start
         self.batch_size = batch_size
 
@@ -84,6 +92,10 @@ class ExactSolver(BaseSolver):
             problems.append(f"gap={self.gap!r}: a number in [0, 1) is needed.")
         if not self.time_limit >= 0:
             problems.append(f"time_limit={self.time_limit!r}: a number of seconds >= 0 is needed.")
+        most = self.max_regions
+        whole = isinstance(most, numbers.Integral) and not isinstance(most, bool)
+        if most is not None and not (whole and most >= 1):
+            problems.append(f"max_regions={most!r}: a whole number >= 1, or None, is needed.")
         raise_problems("ExactSolver", problems)
         if actions.causes is not None:
             raise TypeError(
@@ -103,5 +115,6 @@ class ExactSolver(BaseSolver):
         u, choice, _ = start._search(margin, problem)
         search = BranchAndBound(margin, problem, self.gap)
         search.offer(torch.arange(len(u)), u, choice)
-        bound = search.run(self.time_limit)
+        most = math.inf if self.max_regions is None else self.max_regions
+        bound = search.run(self.time_limit, most)
         return search.u, search.choice, bound

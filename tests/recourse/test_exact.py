@@ -1,5 +1,8 @@
 """ExactSolver: optimal by listing all actions, by an independent MILP, and proofs that hold."""
 
+import itertools
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +14,7 @@ from torch import nn
 from skcfq import ActionSet, ExactSolver, FullPrecisionClassifier, GreedySolver, PGDSolver
 from skcfq.actions import Encoding, bind_actions
 from skcfq.datasets import make_recourse_classification
-from skcfq.recourse import Problem, read_layers
+from skcfq.recourse import Problem, _branch, read_layers
 from skcfq.recourse._base import MARGIN, Margin
 from skcfq.recourse._dual import Dual
 from skcfq.recourse._intervals import IntervalRelaxation
@@ -94,6 +97,26 @@ def test_without_time_the_first_action_is_returned_unproven(loans):
     assert (rushed.bound <= proven.cost * (1 + 1e-9)).all()
 
 
+@pytest.mark.parametrize("quantized", [False, True])
+def test_what_regions_limit_does_not_hang_on_the_clock(quantized, monkeypatch):
+    """The same again on a machine that is a thousand times slower; more regions prove more."""
+    w = world(4, ACTION_SETS["free"], quantized=quantized)
+    proven = ExactSolver().solve(w.logits, w.train, 1, w.space)
+    results = []
+    for n_regions, pace in ((1, 1.0), (10, 1.0), (10, 1000.0), (10_000, 1.0)):
+        clock = itertools.count(step=pace)
+        monkeypatch.setattr(_branch, "time", SimpleNamespace(perf_counter=lambda c=clock: next(c)))
+        solver = ExactSolver(time_limit=float("inf"), max_regions=n_regions)
+        results.append(solver.solve(w.logits, w.train, 1, w.space))
+    some, again = results[1:3]
+    for name in ("cost", "bound", "status", "encoded"):
+        np.testing.assert_array_equal(getattr(some, name), getattr(again, name))
+    n_proven = [int(np.isin(each.status, ["optimal", "infeasible"]).sum()) for each in results]
+    assert n_proven[0] < n_proven[1] == n_proven[2] < n_proven[3]
+    for found in results:
+        assert (found.bound <= np.where(proven.success, proven.cost, np.inf) * (1 + 1e-4)).all()
+
+
 def test_wider_gap_ends_sooner_and_says_so(loans):
     clf, people = loans
     view = clf.network_view_()
@@ -137,7 +160,13 @@ def test_network_that_cannot_be_read_is_an_error_that_says_what_can(loans):
         ExactSolver().solve(tanh, people, 1, clf.actions_)
 
 
-@pytest.mark.parametrize("wrong", [{"gap": -1e-3}, {"time_limit": -1.0}, {"gap": 1.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"gap": -1e-3}, {"time_limit": -1.0}, {"gap": 1.0},
+        {"max_regions": 0}, {"max_regions": 2.5}, {"max_regions": True},
+    ],
+)  # fmt: skip
 def test_wrong_limits_are_errors(loans, wrong):
     clf, people = loans
     with pytest.raises(ValueError, match=f"ExactSolver: {next(iter(wrong))}="):

@@ -9,7 +9,8 @@ import torch
 from skcfq import ExactSolver, GreedySolver
 from skcfq.recourse import Problem, _branch, _intervals, read_layers
 from skcfq.recourse._base import MARGIN, Margin
-from skcfq.recourse._branch import HAIR, BranchAndBound, Condition
+from skcfq.recourse._branch import HAIR, BranchAndBound
+from skcfq.recourse._condition import Condition
 from skcfq.recourse._intervals import MOST_OPEN, MOST_PATTERNS, IntervalRelaxation
 from skcfq.recourse._pool import AT_HAND, Pool, best_of_each
 from skcfq.recourse._regions import Extent, Regions
