@@ -13,6 +13,9 @@ SMALLER_ONLY = 0.1
 #: Share of the others in which a number becomes larger, not a choice: these succeed more often.
 NUMBERS = 0.75
 
+#: Rows of states that are put together at a time.
+N_ROWS = 4096
+
 
 def barter(margin, problem, u, choice, n_trades, generator):
     """Lower the cost of valid states by random trades that keep the margin.
@@ -58,24 +61,35 @@ def _trades(problem, u, choice, generator):
     # A number or a choice first, then which one.
     taking[:, :m] += (number < NUMBERS)[:, None]
     taking[:, m:] += (number >= NUMBERS)[:, None]
-    takers = taking.argmax(dim=1).masked_fill(kind < SMALLER_ONLY, -1)
+    taker = taking.argmax(dim=1).masked_fill(kind < SMALLER_ONLY, -1)
     taken = 10.0 ** (-2.0 * size)  # from a hundredth of the change to all of it
-    share = share.sqrt()
+    draws = giving, taken, taker, side, share.sqrt()
     change = problem.change(u, choice)
-    tried, picked = u.repeat(TOGETHER, 1), choice.repeat(TOGETHER, 1)
-    for i, taker in enumerate(takers.tolist()):
-        at_u, at_choice = (part[i * n : (i + 1) * n] for part in (tried, picked))
-        giver, part, kept = give_up(change, giving[i], float(taken[i]), m)
-        paid = change.gather(1, giver)
-        at_u *= kept[:, :m]
-        at_choice.masked_fill_(kept[:, m:] == 0, -1)
-        if 0 <= taker < m:
-            way = at_u[:, taker].sign()
-            way = torch.where(way == 0, 1.0 if side[i] < 0.5 else -1.0, way)
-            at_u[:, taker] += way * share[i] * (part * paid)[:, 0]
-        elif taker >= m:
-            choices = problem.spans[taker - m]
-            pick = choices.start + int(side[i] * (choices.stop - choices.start))
-            cheaper = problem.allowed[:, pick] & (problem.price[:, pick] < paid[:, 0])
-            at_choice[:, taker - m] = torch.where(cheaper, pick, at_choice[:, taker - m])
-    return tried, picked
+    tried, picked = (state.repeat(TOGETHER, 1, 1) for state in (u, choice))
+    # As many trades at once as leave what is computed on the way in a cache.
+    at_once = max(N_ROWS // max(n, 1), 1)
+    for part in zip(*(of.split(at_once) for of in (tried, picked, *draws)), strict=True):
+        _trade(problem, change, *part)
+    return tried.view(-1, m), picked.view(-1, problem.q)
+
+
+def _trade(problem, change, u, choice, giving, taken, taker, side, share):
+    """Change copies of states, (k, n, m) and (k, n, q), in place by a trade each: draws have k rows."""
+    m = u.shape[2]
+    change = change.expand(len(giving), -1, -1)  # (k, n, m + q)
+    giver, part, left = give_up(change, giving[:, None], taken[:, None, None], m)
+    paid = change.gather(2, giver)[:, :, 0]
+    u *= left[:, :, :m]
+    choice.masked_fill_(left[:, :, m:] == 0, -1)
+    at = ((taker >= 0) & (taker < m)).nonzero().squeeze(1)
+    before = u[at, :, taker[at]]  # (n_numbers, n)
+    new = torch.where(side[at] < 0.5, 1.0, -1.0)[:, None].to(u)
+    way = torch.where(before == 0, new, before.sign())
+    u[at, :, taker[at]] = before + way * share[at, None] * (part[at, :, 0] * paid[at])
+    at = (taker >= m).nonzero().squeeze(1)
+    if len(at):
+        feature = taker[at] - m
+        starts, sizes = torch.tensor([(one.start, one.stop - one.start) for one in problem.spans]).T
+        pick = starts[feature] + (side[at] * sizes[feature]).long()
+        cheaper = problem.allowed[:, pick].T & (problem.price[:, pick].T < paid[at])
+        choice[at, :, feature] = torch.where(cheaper, pick[:, None], choice[at, :, feature])

@@ -81,22 +81,22 @@ def give_up(change, giving, share, n_numbers):
 
     Parameters
     ----------
-    change : tensor of shape (n, m + q)
+    change : tensor of shape (..., n, m + q)
         See :meth:`Problem.change`.
-    giving : tensor of shape (m + q,)
+    giving : tensor of shape (..., 1, m + q)
         Random numbers: of what has changed, the largest gives.
-    share : float
+    share : float or tensor of shape (..., 1, 1)
         Of a number's change; a choice gives all of it.
     n_numbers : int
         ``m``.
 
     Returns
     -------
-    giver : tensor of int64, shape (n, 1)
-    part : tensor of shape (n, 1)
+    giver : tensor of int64, shape (..., n, 1)
+    part : tensor of shape (..., n, 1)
         The share that it gives.
-    left : tensor of shape (n, m + q)
+    left : tensor of shape (..., n, m + q)
     """
-    giver = (giving * (change > 0)).argmax(dim=1, keepdim=True)
+    giver = (giving * (change > 0)).argmax(dim=-1, keepdim=True)
     part = torch.where(giver < n_numbers, share, 1.0).to(change)
-    return giver, part, torch.ones_like(change).scatter_(1, giver, 1 - part)
+    return giver, part, torch.ones_like(change).scatter_(-1, giver, 1 - part)
