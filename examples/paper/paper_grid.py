@@ -199,7 +199,7 @@ STUDIES = (
           (4, 8), measure="theory"),
 )  # fmt: skip
 
-QUICK_EPOCHS = 8
+QUICK_EPOCHS = 4
 QUICK_SIZES = (32, 16)
 QUICK_METHODS = ("LSQ-QAT", "CF-PTQ", "CFQ", "Faithful CFQ")
 

@@ -1,7 +1,7 @@
 """Run the grid of the paper: all methods, budgets and studies, into one tidy table.
 
     python examples/paper/run.py --out results/                 # everything: hours on two cores
-    python examples/paper/run.py --out results/ --quick         # small data and networks: two minutes
+    python examples/paper/run.py --out results/ --quick         # small data and networks: a minute or two
     python examples/paper/run.py --out results/ --studies main --datasets adult --seeds 0
 
 A cell is a data set, a method, a bit budget, a seed and a setting. Each is fitted, measured as it is
