@@ -70,7 +70,7 @@ def _trades(problem, u, choice, generator):
     at_once = max(N_ROWS // max(n, 1), 1)
     for part in zip(*(of.split(at_once) for of in (tried, picked, *draws)), strict=True):
         _trade(problem, change, *part)
-    return tried.view(-1, m), picked.view(-1, problem.q)
+    return tried.flatten(0, 1), picked.flatten(0, 1)
 
 
 def _trade(problem, change, u, choice, giving, taken, taker, side, share):

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from skcfq import ActionSet, ExactSolver, FullPrecisionClassifier
+from skcfq.datasets import make_recourse_classification
 from skcfq.recourse import Problem
 from skcfq.recourse._barter import TOGETHER, barter
 from skcfq.recourse._base import MARGIN, Margin
@@ -80,6 +82,30 @@ def test_trades_in_double_precision_end_where_those_in_single_precision_do():
     assert (cost < problem.cost(u, choice)).any()
     near = (cost - expected).abs() <= 1e-3 * expected
     assert near.float().mean() > 0.9  # but for edges between levels
+
+
+@pytest.mark.parametrize("kind", ["free", "weights"])
+def test_trades_one_at_a_time_are_those_together(kind, monkeypatch):
+    """To the bit: so many at once is a question of time alone."""
+    _, margin, problem, u, choice, _ = valid_states(kind, 0)
+    together = trade(margin, problem, u, choice)
+    assert (problem.cost(*together) < problem.cost(u, choice)).any()
+    monkeypatch.setattr("skcfq.recourse._barter.N_ROWS", 1)
+    for one, all_ in zip(trade(margin, problem, u, choice), together, strict=True):
+        assert torch.equal(one, all_)
+
+
+@pytest.mark.parametrize("columns", [["income", "debt"], ["housing", "employment"]])
+def test_numbers_alone_and_choices_alone_are_traded(columns):
+    data = make_recourse_classification(n_samples=200, random_state=0)
+    clf = FullPrecisionClassifier(
+        (8,), actions=ActionSet(), target=data.favourable, max_epochs=10, lr=0.02, random_state=0
+    ).fit(data.data[columns], data.target)
+    greedy = clf.solve_recourse(data.data[columns])
+    exact = clf.set_params(solver=ExactSolver()).solve_recourse(data.data[columns])
+    assert greedy.needed.sum() > 20
+    np.testing.assert_array_equal(greedy.success, exact.success)
+    assert greedy.cost[exact.success].sum() <= exact.cost[exact.success].sum() * 1.01
 
 
 def test_what_has_lowered_the_cost_is_tried_once_more(monkeypatch):
