@@ -91,5 +91,5 @@ def _trade(problem, change, u, choice, giving, taken, taker, side, share):
         feature = taker[at] - m
         starts, sizes = torch.tensor([(one.start, one.stop - one.start) for one in problem.spans]).T
         pick = starts[feature] + (side[at] * sizes[feature]).long()
-        cheaper = problem.allowed[:, pick].T & (problem.price[:, pick].T < paid[at])
+        cheaper = (problem.allowed[:, pick] & (problem.price[:, pick] < paid[at].T)).T
         choice[at, :, feature] = torch.where(cheaper, pick[:, None], choice[at, :, feature])
