@@ -53,6 +53,7 @@ def read_result(text):
     dict
     """
     try:
+        need(text.lstrip()[:1] == "{", "it is neither a record nor the name of a file")
         record = json.loads(text)
         need(isinstance(record, dict) and record.get("kind") == KIND, "it is no record of an audit")
         need(

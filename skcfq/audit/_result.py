@@ -1,6 +1,7 @@
 """What an audit found: figures, groups, tests and people."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -159,7 +160,7 @@ class AuditResult:
             If the text is no record of an audit, or of a format that is not known. Nothing in it
             is run.
         """
-        if not isinstance(source, str):
+        if not isinstance(source, str) or os.path.isfile(source):
             source = Path(source).read_text(encoding="utf-8")
         return cls(**read_result(source))
 

@@ -67,6 +67,15 @@ def test_people_say_what_broke(result):
     assert people["recourse_gap"].notna().sum() == result.counts["compared"] == result.gaps.n
 
 
+def test_a_file_may_be_called_by_its_name(result, tmp_path):
+    path = tmp_path / "audit.json"
+    text = result.to_json(str(path))
+    assert AuditResult.from_json(str(path)) == AuditResult.from_json(path) == result
+    assert AuditResult.from_json(text) == result
+    with pytest.raises(ValueError, match="it is neither a record nor the name of a file"):
+        AuditResult.from_json(str(tmp_path / "other.json"))
+
+
 def test_a_single_row_is_a_record_too(result, credit, pipelines):
     auditor = RecourseAuditor(*pipelines, actions=credit.actions, target="granted")
     auditor.fit(credit.data, credit.target)
