@@ -1,5 +1,7 @@
 """Actions that have to hold right beside where they end, and guesses that come before a proof: rounded activations."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -63,7 +65,7 @@ def test_the_cheapest_action_that_holds_beside_is_never_cut_off(monkeypatch):
         problem, margin = problem_of(frame, space), Margin(logits, torch.float64)
         search = BranchAndBound(margin, problem, 0.0)
         search.offer(torch.arange(len(frame)), *GreedySolver()._search(margin, problem)[:2])
-        search.run(time_limit=2.0)
+        search.run(time_limit=math.inf, max_regions=400)
         u, best = search.u.clone(), search.cost.clone()
         who = (torch.isfinite(best) & (best > 0)).nonzero().squeeze(1)
         search.cost = best * (1 + 1e-3) + 2 * HAIR

@@ -1,6 +1,7 @@
 """Small regions of networks with rounded activations: patterns of levels, and regions that are put by."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -90,7 +91,7 @@ def test_the_cheapest_action_is_never_cut_off(monkeypatch):
         margin = Margin(w.logits, torch.float64)
         search = BranchAndBound(margin, problem, 0.0)
         search.offer(torch.arange(len(x)), *GreedySolver()._search(margin, problem)[:2])
-        search.run(time_limit=10.0)
+        search.run(time_limit=math.inf, max_regions=400)
         u, choice, best = search.u.clone(), search.choice.clone(), search.cost.clone()
         who = (torch.isfinite(best) & (u != 0).any(dim=1)).nonzero().squeeze(1)
         search.cost = best * (1 + 1e-3)
