@@ -128,6 +128,22 @@ def test_what_a_guess_leaves_out_is_not_left_out_of_the_proof(monkeypatch, trust
     assert np.allclose(without.cost[found], with_guess.cost[found], rtol=1e-4, atol=2e-5)
 
 
+def test_guesses_leave_the_proof_its_share_of_time_and_regions(monkeypatch):
+    frame, logits, space = numbers(0, n=2)
+    search = BranchAndBound(Margin(logits, torch.float64), problem_of(frame, space), 1e-4)
+    limits = []
+    monkeypatch.setattr(
+        search, "_exhaust", lambda limit: limits.append((search.trust, *limit.flatten().tolist()))
+    )
+    search.run(time_limit=20.0, max_regions=1000)
+    *guesses, proof = limits
+    assert guesses == [
+        (trust, 20.0 * share, 1000 * share) for trust, share in _branch.GUESSES
+    ]  # fmt: skip
+    assert proof == (1.0, 20.0, 1000.0)
+    assert max(share for _, share in _branch.GUESSES) < 1
+
+
 def test_a_guess_finds_cheaper_actions():
     """Regions whose middle is far from the target are passed over, others are not."""
     n_better = n_regions = n_all = 0
