@@ -9,7 +9,7 @@ import torch
 from skcfq import ActionSet, ExactSolver, FullPrecisionClassifier
 from skcfq.datasets import make_recourse_classification
 from skcfq.recourse import Problem
-from skcfq.recourse._barter import TOGETHER, barter
+from skcfq.recourse._barter import TOGETHER, _trades, barter
 from skcfq.recourse._base import MARGIN, Margin
 from skcfq.recourse._scatter import scatter
 from tests.recourse.brute import ACTION_SETS, cheapest, world
@@ -82,6 +82,32 @@ def test_trades_in_double_precision_end_where_those_in_single_precision_do():
     assert (cost < problem.cost(u, choice)).any()
     near = (cost - expected).abs() <= 1e-3 * expected
     assert near.float().mean() > 0.9  # but for edges between levels
+
+
+@pytest.mark.parametrize("kind", ["free", "weights"])
+def test_a_trade_takes_from_one_change_and_gives_no_more_to_another(kind):
+    *_, problem, u, choice, _ = valid_states(kind, 0)
+    n_more = n_new = n_picked = 0
+    for seed in range(20):
+        tried, picked = _trades(problem, u, choice, torch.Generator().manual_seed(seed))
+        tried, picked = tried.view(TOGETHER, *u.shape), picked.view(TOGETHER, *choice.shape)
+        moved = tried.abs() - u.abs()
+        given = (-moved).clamp(min=0).sum(dim=2) + problem.paid(choice).sum(dim=1)
+        assert ((moved < -1e-6).sum(dim=2) <= 1).all()
+        assert ((moved > 1e-6).sum(dim=2) <= 1).all()
+        assert (moved.clamp(min=0).sum(dim=2) <= given + 1e-5).all()
+        assert ((tried * u >= 0).all(dim=2)).all()
+        n_more += int(((moved > 1e-6) & (u != 0)).sum())
+        n_new += int(((tried != 0) & (u == 0)).sum())
+        other = (picked != choice) & (picked >= 0)
+        k, row, feature = other.nonzero(as_tuple=True)
+        to = picked[k, row, feature]
+        assert (problem.owner[to] == feature).all()
+        assert problem.allowed[row, to].all()
+        dearest = problem.change(u, choice).max(dim=1).values
+        assert (problem.price[row, to] < dearest[row]).all()
+        n_picked += len(k)
+    assert min(n_more, n_new, n_picked) > 50
 
 
 @pytest.mark.parametrize("kind", ["free", "weights"])

@@ -65,7 +65,7 @@ def test_the_cheapest_action_that_holds_beside_is_never_cut_off(monkeypatch):
         problem, margin = problem_of(frame, space), Margin(logits, torch.float64)
         search = BranchAndBound(margin, problem, 0.0)
         search.offer(torch.arange(len(frame)), *GreedySolver()._search(margin, problem)[:2])
-        search.run(time_limit=math.inf, max_regions=400)
+        search.run(time_limit=math.inf, max_regions=4000)
         u, best = search.u.clone(), search.cost.clone()
         who = (torch.isfinite(best) & (best > 0)).nonzero().squeeze(1)
         search.cost = best * (1 + 1e-3) + 2 * HAIR
@@ -137,9 +137,7 @@ def test_guesses_leave_the_proof_its_share_of_time_and_regions(monkeypatch):
     )
     search.run(time_limit=20.0, max_regions=1000)
     *guesses, proof = limits
-    assert guesses == [
-        (trust, 20.0 * share, 1000 * share) for trust, share in _branch.GUESSES
-    ]  # fmt: skip
+    assert guesses == [(trust, 20.0 * share, 1000 * share) for trust, share in _branch.GUESSES]
     assert proof == (1.0, 20.0, 1000.0)
     assert max(share for _, share in _branch.GUESSES) < 1
 
